@@ -37,6 +37,7 @@ from requests.adapters import HTTPAdapter
 
 from telemetry import semconv
 from telemetry.clock import Clock
+from telemetry.errors import DeliveryGivenUpError
 from telemetry.settings import TelemetrySettings
 from telemetry.tally import StatsCounter
 
@@ -102,7 +103,11 @@ class DeliveryAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> requests.Response:
-        """Post until answered or out of time; returns the last answer, raises the last error."""
+        """Post until answered; raises DeliveryGivenUpError when out of time.
+
+        Not one of requests' own errors, because the exporter would start its slower retries on
+        those and outlive the deadline of a shutdown.
+        """
         self.rejected_last = 0
         ends_at_s = self._clock.monotonic_s() + float(timeout or 0.0)
         for pause_s in retry_pauses_s(secrets.SystemRandom().uniform):
@@ -120,10 +125,8 @@ class DeliveryAdapter(HTTPAdapter):
             left_s = min(ends_at_s, self._closes_at_s) - self._clock.monotonic_s()
             wait_s = max(pause_s, _retry_after_s(answer))
             if wait_s >= left_s:
-                if answer is not None:
-                    return answer
-                assert error is not None
-                raise error
+                reason = error if answer is None else f"status {answer.status_code}"
+                raise DeliveryGivenUpError(str(reason)) from error
             self._pause(wait_s)
         raise AssertionError("the pauses never end")
 

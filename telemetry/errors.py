@@ -10,6 +10,7 @@
     │   └── SemconvConflictError        another library chose the old HTTP conventions first
     ├── InstrumentationError
     │   └── AppAlreadyRunningError      instrument_app() came after the first request
+    ├── DeliveryGivenUpError            out of time for one export; counted, never seen by callers
     ├── InvalidLabelError               a cohort or deployment id outside its alphabet
     └── PlaybackError
         ├── OutcomeAlreadyRecordedError a playback session got a second outcome
@@ -52,6 +53,10 @@ class InstrumentationError(TelemetryError):
 
 class AppAlreadyRunningError(InstrumentationError):
     """``instrument_app()`` came after the middleware stack was built, so it would do nothing."""
+
+
+class DeliveryGivenUpError(TelemetryError):
+    """One export ran out of time; becomes ``dropped`` in the stats, never reaches a caller."""
 
 
 class InvalidLabelError(TelemetryError):
