@@ -6,6 +6,7 @@ middleware, which owns the request's labels and, at the edge, drops what a clien
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import MethodType
 from typing import Any, Final
@@ -76,7 +77,7 @@ def instrument_app(
     """Observe ``app``: spans and ``http.server.request.duration`` through ``telemetry``.
 
     Call it before the first request. ``trust_inbound_baggage=False`` is for the edge.
-    ``excluded_paths`` end in one of these; they get neither span nor metric.
+    A request for exactly one of ``excluded_paths`` gets neither span nor metric.
     Raises AppAlreadyRunningError and InstrumentationError (instrumented twice).
     """
     if app.middleware_stack is not None:
@@ -89,7 +90,8 @@ def instrument_app(
         tracer_provider=telemetry.tracer_provider,
         meter_provider=telemetry.labelled_meter_provider,
         server_request_hook=_start_of_request(telemetry),
-        excluded_urls=",".join(f"{path}$" for path in excluded_paths),
+        # Contrib searches the full URL, so the path is anchored behind the host.
+        excluded_urls=",".join(f"://[^/]+{re.escape(path)}$" for path in excluded_paths),
         # Two internal spans per request that say nothing the server span does not.
         exclude_spans=["receive", "send"],
     )

@@ -23,12 +23,12 @@ def test_overflow_keeps_the_sum(temporality):
         histogram.record(float(i), {"k": i})
     metrics = captured.metrics()
     points = metrics["c"].data.data_points
-    assert 101 == len(points)
+    assert len(points) == 101
     assert sum(range(250)) == sum(point.value for point in points)
     (overflow,) = [p for p in points if p.attributes.get("otel.metric.overflow")]
-    assert {"otel.metric.overflow": True} == dict(overflow.attributes)
+    assert dict(overflow.attributes) == {"otel.metric.overflow": True}
     assert sum(range(100, 250)) == overflow.value
-    assert 250 == sum(point.count for point in metrics["h"].data.data_points)
+    assert sum(point.count for point in metrics["h"].data.data_points) == 250
     captured.telemetry.shutdown()
 
 
@@ -43,6 +43,6 @@ def test_overflow_is_told_once_per_metric(caplog):
     with caplog.at_level(logging.WARNING, logger="telemetry"):
         warn_on_overflow("c", points, stats)
         warn_on_overflow("c", points, stats)
-    assert 1 == len(caplog.records)
-    assert ("c",) == stats.snapshot().overflowed_metrics
+    assert len(caplog.records) == 1
+    assert stats.snapshot().overflowed_metrics == ("c",)
     captured.telemetry.shutdown()

@@ -21,13 +21,13 @@ from telemetry.errors import InvalidLabelError
 def test_a_cohort_block_sets_and_restores_baggage():
     """Outgoing calls inside the block are told, those after it are not."""
     with cohort("canary", "d-1"):
-        assert {
+        assert labels_from_baggage() == {
             "davylamp.canary.cohort": "canary",
             "deployment.id": "d-1",
-        } == labels_from_baggage()
+        }
         with cohort(None):
-            assert {} == labels_from_baggage()
-    assert {} == labels_from_baggage()
+            assert labels_from_baggage() == {}
+    assert labels_from_baggage() == {}
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_a_copied_context_labels_the_original_request():
     def handle() -> None:
         request_labels.set(RequestLabels())
         contextvars.copy_context().run(set_cohort, "canary", "d-1")
-        assert "canary" == labels_of_request()["davylamp.canary.cohort"]
+        assert labels_of_request()["davylamp.canary.cohort"] == "canary"
 
     contextvars.copy_context().run(handle)
-    assert {} == labels_of_request(otel_context.Context())
+    assert labels_of_request(otel_context.Context()) == {}
 
 
 def test_spans_take_the_arm_of_their_context(telemetry_capture):
@@ -60,5 +60,5 @@ def test_spans_take_the_arm_of_their_context(telemetry_capture):
     with tracer.start_as_current_span("outside"):
         pass
     inside, outside = telemetry_capture.spans()
-    assert "canary" == inside.attributes["davylamp.canary.cohort"]
-    assert {} == dict(outside.attributes)
+    assert inside.attributes["davylamp.canary.cohort"] == "canary"
+    assert dict(outside.attributes) == {}

@@ -19,15 +19,15 @@ def test_every_outcome_is_counted_under_its_name(telemetry_capture):
     playback.start(device_class="phone").abandon()
 
     total = telemetry_capture.total
-    assert 4 == total("playback.start.attempts")
-    assert 2 == total("playback.start.attempts", {"playback.device.class": "tv"})
-    assert 1 == total("playback.starts", {"playback.outcome": "success"})
+    assert total("playback.start.attempts") == 4
+    assert total("playback.start.attempts", {"playback.device.class": "tv"}) == 2
+    assert total("playback.starts", {"playback.outcome": "success"}) == 1
     technical = {"playback.outcome": "failure_technical", "error.type": "manifest_5xx"}
-    assert 1 == total("playback.starts", technical)
+    assert total("playback.starts", technical) == 1
     business = {"playback.outcome": "failure_business", "error.type": "not_entitled"}
-    assert 1 == total("playback.starts", business)
-    assert 1 == total("playback.starts", {"playback.outcome": "abandoned"})
-    assert 1 == total("playback.startup.duration")
+    assert total("playback.starts", business) == 1
+    assert total("playback.starts", {"playback.outcome": "abandoned"}) == 1
+    assert total("playback.startup.duration") == 1
 
 
 def test_startup_duration_is_an_exponential_histogram_in_seconds(telemetry_capture):
@@ -37,8 +37,8 @@ def test_startup_duration_is_an_exponential_histogram_in_seconds(telemetry_captu
         playback.start(device_class="tv").first_frame(startup_s)
     metric = telemetry_capture.metrics()["playback.startup.duration"]
     (point,) = metric.data.data_points
-    assert ("s", 4, 4) == (metric.unit, point.scale, point.count)
-    assert 22.4 == pytest.approx(point.sum)
+    assert (metric.unit, point.scale, point.count) == ("s", 4, 4)
+    assert pytest.approx(point.sum) == 22.4
 
 
 def test_names_and_units_are_those_of_the_registry(telemetry_capture):
@@ -57,7 +57,7 @@ def test_a_second_outcome_is_refused(telemetry_capture):
     for second in (session.abandon, lambda: session.fail("x"), lambda: session.first_frame(1.0)):
         with pytest.raises(OutcomeAlreadyRecordedError):
             second()
-    assert 1 == telemetry_capture.total("playback.starts")
+    assert telemetry_capture.total("playback.starts") == 1
 
 
 def test_a_beacon_carries_the_recorders_arm(telemetry_capture):
@@ -74,7 +74,7 @@ def test_a_beacon_carries_the_recorders_arm(telemetry_capture):
     )
     arm = {"davylamp.canary.cohort": "canary", "deployment.id": "d-7"}
     for metric in ("playback.start.attempts", "playback.starts", "playback.startup.duration"):
-        assert 1 == telemetry_capture.total(metric, arm)
+        assert telemetry_capture.total(metric, arm) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_a_contradictory_beacon_counts_nothing(
     )
     with pytest.raises(InvalidPlaybackError):
         Playback(telemetry_capture.telemetry).record(start)
-    assert 0 == telemetry_capture.total("playback.start.attempts")
-    assert 0 == telemetry_capture.total("playback.starts")
+    assert telemetry_capture.total("playback.start.attempts") == 0
+    assert telemetry_capture.total("playback.starts") == 0
