@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from typing import Final
 
@@ -114,14 +115,30 @@ class Telemetry:
         )
 
     def shutdown(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> None:
-        """Export what is left within about ``timeout_s`` seconds per signal; idempotent."""
+        """Export what is left, then return after at most ``timeout_s`` seconds; idempotent.
+
+        Both signals end side by side in threads of their own: an attempt already waiting for a
+        collector that accepts and never answers cannot be interrupted, only left behind.
+        """
         if self._ended:
             return
         self._ended = True
         for adapter in self._adapters:
             adapter.close_within(timeout_s)
-        self.tracer_provider.shutdown()
-        self.meter_provider.shutdown(timeout_millis=timeout_s * 1000.0)
+        ends_at_s = self.clock.monotonic_s() + timeout_s
+        endings = [
+            threading.Thread(target=ending, name="TelemetryShutdown", daemon=True)
+            for ending in (self.tracer_provider.shutdown, self.meter_provider.shutdown)
+        ]
+        for thread in endings:
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter is ending and starts no threads any more (Python >= 3.12).
+                thread.run()
+        for thread in endings:
+            if thread.ident is not None:
+                thread.join(max(ends_at_s - self.clock.monotonic_s(), 0.0))
 
 
 # The one process-wide state of this package: which Telemetry this process has, made by which pid.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 
 import pytest
@@ -183,6 +184,16 @@ def test_ending_does_not_wait_for_a_dead_collector(free_port):
     made.shutdown()
     assert time.monotonic() - started_s < 3.0
     assert made.stats().traces.dropped == 1
+
+
+def test_ending_does_not_wait_for_a_collector_that_never_answers():
+    """A listening socket that accepts and stays silent cannot hold the service."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        made = build(f"http://127.0.0.1:{silent.getsockname()[1]}", span_delay_s=0.01)
+        end_spans(made, 1)
+        started_s = time.monotonic()
+        made.shutdown(timeout_s=0.5)
+        assert time.monotonic() - started_s < 2.0
 
 
 def test_emitting_never_blocks_while_the_collector_is_away(free_port):
