@@ -1,0 +1,42 @@
+"""The first moments of a forked child: nothing of the parent's but memory and one socket."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from sample_services.serving import Birth
+
+logger = logging.getLogger("samples.child")
+
+#: Linux prctl(2): send me this signal when my parent dies.
+PR_SET_PDEATHSIG = 1
+
+
+def run_child(main: Callable[[Birth], None], birth: Birth) -> NoReturn:
+    """Run ``main`` and leave without the parent's exit handlers."""
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        _die_with_parent()
+        main(birth)
+        code = 0
+    except KeyboardInterrupt:
+        code = 0
+    except BaseException:
+        logger.exception("%s ended", birth.instance_id)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,50 @@
+"""Settings of the sample stack. Values live in the project's defaults file, never here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Profile = Literal["demo", "tiny"]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesConfig:
+    """Everything the stack needs to know; port 0 means "any free port"."""
+
+    host: str
+    controller_port: int
+    #: Port of the first zone's edge; the other zone's edge takes any free port.
+    edge_port: int
+    #: ``demo``: every service in every zone. ``tiny``: one of each, playback in every zone.
+    profile: Profile
+    #: Seeds arrivals, devices and latencies; the same seed repeats the same audience.
+    seed: int
+    #: Value of deployment.environment.name and the environment commands must name.
+    environment: str
+    region: str
+    plays_per_s: float
+    browse_per_s: float
+    #: Size of the audience; arms are sticky per account.
+    accounts: int
+    titles: int
+    #: Share of the accounts each arm gets when a deployment does not say (0..0.5).
+    share_ratio: float
+    #: How long a retired instance may finish its requests before it is killed.
+    drain_timeout_s: float
+    #: A canary nobody decided about is taken back after this long.
+    canary_lifetime_s: float
+    #: The home page waits this long for its rows before it shows the stock ones.
+    home_timeout_s: float
+    #: Name by which commands address this deployer.
+    endpoint_id: str
+    export_interval_s: float
+    temporality: Literal["cumulative", "delta"]
+    #: OTLP/HTTP base address, such as http://127.0.0.1:4318.
+    otlp_endpoint: str
+    #: Base address of the analysis API; empty = canaries are not declared to anyone.
+    analysis_url: str
+    webhook_secret_file: Path
+    api_token_file: Path
+    state_dir: Path

@@ -1,0 +1,1 @@
+"""The deployer: starts arms, publishes routes, obeys signed commands."""

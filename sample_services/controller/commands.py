@@ -1,0 +1,128 @@
+"""From a webhook to a command: everything is checked before anything is believed.
+
+The order matters: the signature covers the bytes, so nothing in them is read before it holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from sample_services.controller.journal import AdmissionLedger
+from sample_services.errors import CommandRefusedError
+
+Action = Literal["rollback", "promotion"]
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    "davylamp.rollback.requested": "rollback",
+    "davylamp.promotion.requested": "promotion",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A genuine, fresh and addressed command."""
+
+    webhook_id: str
+    decision_id: str
+    subject: str
+    sequence: int
+    action: Action
+    deployment_id: str
+    service: str
+    release_version: str
+    target_version: str
+    summary: str
+    confirm_url: str
+    expires_unix_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Who we are, to be compared with whom a command is for."""
+
+    endpoint_id: str
+    environment: str
+    #: Base address of the analysis; confirmations, which carry a token, go nowhere else.
+    analysis_url: str
+
+
+def read_command(webhook_id: str, body: bytes) -> Command:
+    """The command in a body whose signature holds. Raises CommandRefusedError (422)."""
+    try:
+        event = json.loads(body)
+        data = event["data"]
+        if event["specversion"] != "1.0" or event["id"] != data["decision_id"]:
+            raise CommandRefusedError(422, "malformed", "not a CloudEvents 1.0 decision")
+        action = ACTIONS.get(event["type"])
+        if action is None:
+            raise CommandRefusedError(422, "unknown_type", f"cannot do {event['type']!r}")
+        return Command(
+            webhook_id=webhook_id,
+            decision_id=str(data["decision_id"]),
+            subject=str(event["subject"]),
+            sequence=_integer(data["sequence"]),
+            action=action,
+            deployment_id=str(data["release"]["deployment_id"]),
+            service=str(data["release"]["service"]),
+            release_version=str(data["release"]["version"]),
+            target_version=str(data["target"]["version"]),
+            summary=str(data["reason"]["summary"]),
+            confirm_url=str(data["confirm_url"]),
+            expires_unix_nano=_unix_nano(data["expires_at"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise CommandRefusedError(
+            422, "malformed", f"not a command: {type(error).__name__} {error}"
+        ) from None
+
+
+def check_address(body: bytes, command: Command, addressee: Addressee) -> None:
+    """Refuse what is meant for others or not to be acted on. Raises CommandRefusedError (422)."""
+    data = json.loads(body)["data"]
+    audience = data.get("audience")
+    expected = {"endpoint_id": addressee.endpoint_id, "environment": addressee.environment}
+    if audience != expected:
+        raise CommandRefusedError(422, "wrong_audience", f"addressed to {audience}, not {expected}")
+    if command.subject != f"{addressee.environment}/{command.service}":
+        raise CommandRefusedError(422, "wrong_subject", f"subject is {command.subject!r}")
+    if data.get("mode") != "act":
+        raise CommandRefusedError(422, "not_act", f"mode is {data.get('mode')!r}, not 'act'")
+    if _origin(command.confirm_url) != _origin(addressee.analysis_url):
+        raise CommandRefusedError(
+            422, "foreign_confirm_url", f"confirmations go to {addressee.analysis_url} only"
+        )
+
+
+def check_fresh(command: Command, ledger: AdmissionLedger, now_unix_nano: int) -> None:
+    """Refuse what is late (410) or overtaken (409). Raises CommandRefusedError."""
+    if now_unix_nano >= command.expires_unix_nano:
+        raise CommandRefusedError(410, "expired", "the command's time is over")
+    last = ledger.last_sequence(command.subject)
+    if command.sequence <= last:
+        raise CommandRefusedError(
+            409, "old_sequence", f"sequence {command.sequence} is not newer than {last}"
+        )
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not an integer")
+    return value
+
+
+def _unix_nano(text: str) -> int:
+    """RFC 3339 with a zone, to microseconds."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return round(moment.timestamp() * 1e6) * 1000
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return (parts.scheme, parts.hostname, parts.port)

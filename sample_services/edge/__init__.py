@@ -1,0 +1,1 @@
+"""The front door: plays, the home page and the devices' reports."""

@@ -1,0 +1,1 @@
+"""Turns "press play" into a manifest: licence, renditions, addresses."""

@@ -1,0 +1,1 @@
+"""Accounts: plan, entitlement, maturity."""

@@ -1,0 +1,1 @@
+"""Rows of titles for the home page; nothing that plays video depends on it."""

@@ -1,0 +1,1 @@
+"""Which delivery site should serve this viewer."""

@@ -1,0 +1,1 @@
+"""Viewers: an open-loop stream of people pressing play."""
