@@ -22,6 +22,8 @@ class BlockState(StrEnum):
     BASELINE_ONLY = "baseline_only"  # the canary is silent in this interval
     CANARY_ONLY = "canary_only"  # the baseline is silent in this interval
     INCOMPARABLE = "incomparable"  # bucket layouts cannot be merged exactly
+    UNREADABLE = "unreadable"  # bounds not ascending and finite, counts negative, kinds mixed
+    LATE = "late"  # starts before the last block taken; attached to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,17 @@ class HistogramArm:
     def total(self) -> int:
         return int(self.counts.sum())
 
+    @property
+    def readable(self) -> bool:
+        """Whether bounds are finite and ascending and counts are not negative."""
+        bounds = np.asarray(self.bounds)
+        return bool(
+            np.isfinite(bounds).all()
+            and (np.diff(bounds) > 0).all()
+            and np.isfinite(self.counts).all()
+            and (np.asarray(self.counts) >= 0).all()
+        )
+
 
 ArmData = CountArm | HistogramArm
 
@@ -81,10 +94,30 @@ class Block:
             return BlockState.BASELINE_ONLY
         if self.baseline is None:
             return BlockState.CANARY_ONLY
-        if (
-            isinstance(self.baseline, HistogramArm)
-            and isinstance(self.canary, HistogramArm)
-            and not np.array_equal(self.baseline.bounds, self.canary.bounds)
-        ):
-            return BlockState.INCOMPARABLE
+        if isinstance(self.baseline, HistogramArm) and isinstance(self.canary, HistogramArm):
+            if not (self.baseline.readable and self.canary.readable):
+                return BlockState.UNREADABLE
+            if not _share_edges(self.baseline.bounds, self.canary.bounds):
+                return BlockState.INCOMPARABLE
+        elif type(self.baseline) is not type(self.canary):
+            return BlockState.UNREADABLE
         return BlockState.PAIRED
+
+
+def _share_edges(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> bool:
+    """Whether two layouts have at least half of the smaller one's edges in common.
+
+    Layouts of one exponential scale over different ranges, or of different scales, do; unrelated
+    explicit bounds do not.
+    """
+    if first is second or np.array_equal(first, second):
+        return True
+    small, large = (first, second) if len(first) <= len(second) else (second, first)
+    if len(small) == 0:
+        return False
+    inside = small[(small >= large[0] * (1 - 1e-9)) & (small <= large[-1] * (1 + 1e-9))]
+    if len(inside) == 0:
+        return False
+    at = np.clip(np.searchsorted(large, inside), 1, len(large) - 1) if len(large) > 1 else 0
+    near = np.minimum(np.abs(large[at] - inside), np.abs(large[np.maximum(at, 1) - 1] - inside))
+    return bool(2 * np.count_nonzero(near <= np.abs(inside) * 1e-9) >= len(inside))

@@ -94,6 +94,7 @@ class CanaryConfig:
     min_requests_fail: int  # per arm
     min_requests_pass: int  # per arm
     silence_s: float
+    first_report_s: float  # allowed until an arm of a required metric reports for the first time
     suspect_log_e: float  # a metric or split above this holds PASS back
     group_min_count: int  # blocks are joined until both arms have this many ...
     group_max_s: float  # ... or this long
@@ -215,7 +216,7 @@ def _convert(where: str, value: Any, kind: Any) -> Any:
 def _check_ranges(c: CanaryConfig) -> None:
     for name in ("alpha", "pass_alpha", "share_alpha"):
         _in(name, getattr(c, name), 0, 1, low_open=True, high_open=True)
-    for name in ("horizon_s", "silence_s", "history_half_life_s", "slo_window_s"):
+    for name in ("horizon_s", "silence_s", "first_report_s", "history_half_life_s", "slo_window_s"):
         _in(name, getattr(c, name), 0, math.inf, low_open=True)
     _in("min_bake_s", c.min_bake_s, 0, c.horizon_s)
     for name in ("min_looks", "min_requests_fail", "min_requests_pass", "group_min_count"):

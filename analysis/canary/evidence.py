@@ -49,6 +49,7 @@ class MetricState(StrEnum):
     NO_DATA = "no_data"
     SILENT = "silent"
     LEARNING = "learning"
+    CONSTANT = "constant"  # every value of both arms in one bucket: nothing to compare
     OBSERVING = "observing"
     SUSPECT = "suspect"
     WORSE = "worse"

@@ -1,0 +1,114 @@
+"""Taking blocks in: order, readability, digest, and who was heard last. One feed per block key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from analysis.blocks import ArmData, Block, BlockState, CountArm, HistogramArm
+from analysis.canary.errors import CanaryInputError
+
+
+class BlockFeed:
+    """Sorts new blocks, drops late ones, counts what cannot be used, chains the digest.
+
+    Blocks of one key never overlap; one that starts before the end of the last one taken is
+    ``LATE`` and ignored, so that a repeated fetch changes nothing.
+    """
+
+    def __init__(self, key: str, arm_kind: type[CountArm | HistogramArm]) -> None:
+        self.key = key
+        self._arm_kind = arm_kind
+        self._digest = hashlib.sha256(key.encode()).hexdigest()
+        self._end_unix_nano = 0
+        self.taken = 0
+        self.skipped: dict[str, int] = {}
+        self.first_paired_unix_nano: int | None = None
+        self.heard_unix_nano: dict[str, int] = {}  # arm -> end of its last block
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 chained over the canonical JSON of every block taken, in order."""
+        return self._digest
+
+    def take(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Yield the usable (``PAIRED``) blocks in time order; account for the others."""
+        for block in sorted(blocks, key=lambda b: (b.start_unix_nano, b.end_unix_nano)):
+            self._check_kind(block)
+            state = self._state(block)
+            if state is not BlockState.LATE:
+                self._digest = _chain(self._digest, block)
+                self._end_unix_nano = block.end_unix_nano
+                self._hear(block)
+                self.taken += 1
+            if state is BlockState.PAIRED:
+                if self.first_paired_unix_nano is None:
+                    self.first_paired_unix_nano = block.start_unix_nano
+                yield block
+            else:
+                self.skipped[str(state)] = self.skipped.get(str(state), 0) + 1
+
+    def _state(self, block: Block) -> BlockState:
+        if block.start_unix_nano < self._end_unix_nano:
+            return BlockState.LATE
+        if block.end_unix_nano <= block.start_unix_nano:
+            return BlockState.UNREADABLE
+        return block.state
+
+    def _hear(self, block: Block) -> None:
+        for name, arm in (("baseline", block.baseline), ("canary", block.canary)):
+            if arm is not None:
+                self.heard_unix_nano[name] = block.end_unix_nano
+
+    def _check_kind(self, block: Block) -> None:
+        for arm in (block.baseline, block.canary):
+            if arm is not None and not isinstance(arm, self._arm_kind):
+                raise CanaryInputError(
+                    f"{self.key}: need {self._arm_kind.__name__}, got {type(arm).__name__}"
+                )
+
+    def to_state(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "digest": self._digest,
+            "end_unix_nano": self._end_unix_nano,
+            "taken": self.taken,
+            "skipped": dict(self.skipped),
+            "first_paired_unix_nano": self.first_paired_unix_nano,
+            "heard_unix_nano": dict(self.heard_unix_nano),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`to_state` returned."""
+        self._digest = str(state["digest"])
+        self._end_unix_nano = int(state["end_unix_nano"])
+        self.taken = int(state["taken"])
+        self.skipped = {str(k): int(v) for k, v in state["skipped"].items()}
+        first = state["first_paired_unix_nano"]
+        self.first_paired_unix_nano = None if first is None else int(first)
+        self.heard_unix_nano = {str(k): int(v) for k, v in state["heard_unix_nano"].items()}
+
+
+def _chain(previous: str, block: Block) -> str:
+    text = json.dumps(
+        [
+            previous,
+            block.start_unix_nano,
+            block.end_unix_nano,
+            _canonical(block.baseline),
+            _canonical(block.canary),
+        ],
+        separators=(",", ":"),
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(arm: ArmData | None) -> list[Any] | None:
+    if arm is None:
+        return None
+    if isinstance(arm, CountArm):
+        return [arm.good, arm.total, arm.instance_count]
+    bounds = [repr(float(b)) for b in arm.bounds]
+    return [bounds, [int(c) for c in arm.counts], arm.instance_count]

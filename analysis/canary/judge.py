@@ -1,0 +1,342 @@
+"""The judge: new blocks in, a look out, every time. Deterministic; saved and resumed as JSON.
+
+Error control. Each metric, and each of its splits, carries an e-process of "the canary is worse
+than the margin allows". Their weighted average (weights fixed in the rule; a split takes one of
+``splits_max`` equal parts when it first appears, unused parts stay at 1) is an e-process again,
+whatever the dependence between metrics. FAIL needs it above ``1 / alpha``, so the chance that a
+canary within all margins is ever failed is at most alpha, for all looks together (Ville).
+PASS needs every critical metric's own proof of safety above ``1 / pass_alpha``: a canary beyond a
+margin must fool that very proof, so no correction for their number is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.blocks import Block
+from analysis.canary.config import CanaryConfig, MetricConfig, MetricKind, parse_key
+from analysis.canary.count_metric import CountMetric
+from analysis.canary.errors import CanaryInputError, CanaryStateError
+from analysis.canary.evidence import Look, Reason, Verdict, VerdictKind
+from analysis.canary.gates import Gate, comparable_gate, objective_gate, silence_gate, split_gate
+from analysis.canary.histogram_metric import HistogramMetric
+from analysis.stats.srm import log_e_split
+
+# Names the code in evidence; a change of any rule in this package changes it.
+CODE_VERSION = "2026.11.0/sequential-1"
+
+_S = 1e-9  # seconds per nanosecond
+
+Metric = CountMetric | HistogramMetric
+
+
+class CanaryJudge:
+    """Judges one canary. One instance per canary, fed in time order.
+
+    ``started_unix_nano``: when the canary was declared; the horizon counts from there. ``None``
+    means the time of the first look.
+    """
+
+    def __init__(self, config: CanaryConfig, started_unix_nano: int | None = None) -> None:
+        self.config = config
+        self._rule_digest = config.digest()
+        self._started_unix_nano = started_unix_nano
+        self._looks = 0
+        self._max_log_e = 0.0
+        self._verdict: Verdict | None = None  # final ones only
+        self._skipped_splits: dict[str, int] = {}
+        total = sum(m.weight for m in config.metrics)
+        self._shares = {m.name: m.weight / total for m in config.metrics}
+        self._overall: dict[str, Metric] = {m.name: self._new(m, "") for m in config.metrics}
+        self._splits: dict[str, Metric] = {}
+
+    def prime(self, blocks: Mapping[str, Sequence[Block]]) -> None:
+        """Baseline blocks from before the canary (histograms): sharpen the bets, judge nothing."""
+        for key in sorted(blocks):
+            metric = self._overall.get(key)
+            if isinstance(metric, HistogramMetric):
+                metric.learn(blocks[key])
+
+    def look(
+        self,
+        blocks: Mapping[str, Sequence[Block]],
+        now_unix_nano: int,
+        *,
+        with_intervals: bool = True,
+    ) -> Look:
+        """Take the blocks closed since the last look and say what is known now.
+
+        ``blocks``: metric name or ``name{attribute=value}`` -> new blocks of any order. Blocks
+        already taken are ignored. After a final verdict nothing changes any more: blocks are
+        not taken, the verdict is repeated. Raises :class:`CanaryInputError` for an unknown metric
+        or arms of the wrong kind.
+        """
+        if self._started_unix_nano is None:
+            self._started_unix_nano = now_unix_nano
+        if self._verdict is None:
+            for key in sorted(blocks):
+                metric = self._metric(key)
+                if metric is not None:
+                    metric.take(blocks[key])
+            self._max_log_e = max(self._max_log_e, self._log_e())
+        self._looks += 1
+        if self._verdict is not None:
+            return self._evidence(
+                now_unix_nano,
+                self._verdict,
+                self._verdict.reason,
+                self._verdict.summary,
+                with_intervals=with_intervals,
+            )
+        verdict, reason, summary = self._judge(now_unix_nano)
+        if verdict is not None and verdict.final:
+            self._verdict = verdict
+        return self._evidence(
+            now_unix_nano, verdict, reason, summary, with_intervals=with_intervals
+        )
+
+    # --- deciding ---------------------------------------------------------------------------
+
+    def _judge(self, now: int) -> tuple[Verdict | None, Reason, str]:
+        assert self._started_unix_nano is not None
+        elapsed_s = (now - self._started_unix_nano) * _S
+        over = elapsed_s >= self.config.horizon_s
+        gate = self._gate(now)
+        if gate is not None:
+            verdict = Verdict(
+                gate.kind, gate.reason, gate.summary, now, gate.final or over, gate.metric, None
+            )
+            return verdict, gate.reason, gate.summary
+        failed = self._failed(now)
+        if isinstance(failed, Verdict):
+            return failed, failed.reason, failed.summary
+        reason, summary = failed or self._open_question(now)
+        if reason is Reason.CERTIFIED:
+            verdict = Verdict(VerdictKind.PASS, reason, summary, now, True, None, None)
+            return verdict, reason, summary
+        if over:
+            text = f"Undecided after {elapsed_s:.0f} s: {summary[0].lower()}{summary[1:]}"
+            why = Reason.UNDECIDED_AT_HORIZON
+            return Verdict(VerdictKind.INCONCLUSIVE, why, text, now, True, None, None), why, text
+        return None, reason, summary
+
+    def _gate(self, now: int) -> Gate | None:
+        assert self._started_unix_nano is not None
+        metrics = list(self._overall.values())
+        return (
+            silence_gate(metrics, self.config, self._started_unix_nano, now)
+            or split_gate(self._split_log_e(), self._traffic(), self.config)
+            or comparable_gate(metrics, self.config)
+            or objective_gate(metrics, now)
+        )
+
+    def _failed(self, now: int) -> Verdict | tuple[Reason, str] | None:
+        if self._max_log_e < -math.log(self.config.alpha):
+            return None
+        culprits = sorted(self._all(), key=lambda m: -(math.log(m.weight) + m.log_e))
+        enough = [m for m in culprits if min(m.requests) >= self._need_fail(m)]
+        culprit = next((m for m in enough if m.practical and m.log_e > 0), None)
+        if culprit is None or self._looks < self.config.min_looks:
+            worst = culprits[0]
+            return Reason.SMALL_EFFECT, f"Different beyond doubt, but small: {worst.describe()}."
+        summary = f"The canary is worse: {culprit.describe()}."
+        return Verdict(
+            VerdictKind.FAIL,
+            Reason.REGRESSION,
+            summary,
+            now,
+            True,
+            culprit.config.name,
+            culprit.split or None,
+        )
+
+    def _need_fail(self, metric: Metric) -> int:
+        """A split is smaller than its whole; its min_bad events are its gate."""
+        return metric.config.min_bad if metric.split else self.config.min_requests_fail
+
+    def _open_question(self, now: int) -> tuple[Reason, str]:
+        """Why there is no FAIL, as the reason of the look; CERTIFIED when nothing is missing."""
+        config = self.config
+        critical = [m for m in self._overall.values() if m.config.critical]
+        least = min((min(m.requests) for m in critical), default=0)
+        if self._looks < config.min_looks or least < config.min_requests_fail:
+            return Reason.WARMING, f"Warming up: {least} requests on the quieter arm so far."
+        suspects = [m for m in self._all() if m.log_e >= config.suspect_log_e]
+        if suspects:
+            worst = max(suspects, key=lambda m: m.log_e)
+            return Reason.SUSPECT, f"Looks worse, not yet beyond doubt: {worst.describe()}."
+        missing = [m for m in critical if not m.certified]
+        started = [m.feed.first_paired_unix_nano for m in critical]
+        first = max((s for s in started if s is not None), default=now)
+        baked_s = (now - first) * _S
+        if missing:
+            names = ", ".join(m.config.name for m in missing)
+            reason = Reason.OBSERVING if baked_s < config.min_bake_s else Reason.NOT_CERTIFIED
+            return reason, f"No harm found; not yet shown safe: {names}."
+        if baked_s < config.min_bake_s or least < config.min_requests_pass:
+            text = (
+                f"Shown safe; baking: {baked_s:.0f} of {config.min_bake_s:.0f} s, "
+                f"{least} of {config.min_requests_pass} requests per arm."
+            )
+            return Reason.BAKING, text
+        parts = "; ".join(m.describe() for m in critical)
+        return Reason.CERTIFIED, f"The canary is not worse within the margins: {parts}."
+
+    # --- evidence ---------------------------------------------------------------------------
+
+    def _evidence(
+        self,
+        now: int,
+        verdict: Verdict | None,
+        reason: Reason,
+        summary: str,
+        *,
+        with_intervals: bool,
+    ) -> Look:
+        assert self._started_unix_nano is not None
+        baseline, canary = self._traffic()
+        declared = self.config.declared_canary_share_ratio
+        total = baseline + canary
+        return Look(
+            index=self._looks - 1,
+            unix_nano=now,
+            elapsed_s=(now - self._started_unix_nano) * _S,
+            verdict=verdict,
+            reason=reason,
+            summary=summary,
+            log_e_value=self._log_e(),
+            max_log_e_value=self._max_log_e,
+            threshold_log_e=-math.log(self.config.alpha),
+            certify_threshold_log_e=-math.log(self.config.pass_alpha),
+            metrics=tuple(m.look(with_intervals=with_intervals) for m in self._all()),
+            traffic={
+                "baseline_requests": baseline,
+                "canary_requests": canary,
+                "canary_share_ratio": canary / total if total else None,
+                "declared_canary_share_ratio": declared or None,
+                "checked": bool(declared),
+                "log_e_value": self._split_log_e(),
+                "threshold_log_e": -math.log(self.config.share_alpha),
+                "splits_not_judged": dict(self._skipped_splits),
+            },
+            inputs_digest=self.inputs_digest(),
+            rule_digest=self._rule_digest,
+            code_version=CODE_VERSION,
+        )
+
+    def inputs_digest(self) -> str:
+        """SHA-256 over every block taken, per key in order: same blocks, same digest."""
+        chains = {key: m.feed.digest for key, m in [*self._overall.items(), *self._splits.items()]}
+        return hashlib.sha256(json.dumps(chains, sort_keys=True).encode()).hexdigest()
+
+    def _log_e(self) -> float:
+        """Log of the weighted average; weights not in use count as e = 1."""
+        parts = self._all()
+        used = sum(m.weight for m in parts)
+        logs = [math.log(m.weight) + m.log_e for m in parts]
+        logs.append(math.log(max(1.0 - used, 0.0)) if used < 1.0 else -math.inf)
+        return float(np.logaddexp.reduce(logs))
+
+    def _traffic(self) -> tuple[int, int]:
+        """Events per arm of the first count metric that is not service-scoped, else the first."""
+        metrics = list(self._overall.values())
+        counts = [m for m in metrics if isinstance(m, CountMetric)]
+        outside = [m for m in counts if not m.config.service_scoped]
+        return (outside or counts or metrics)[0].requests
+
+    def _split_log_e(self) -> float:
+        declared = self.config.declared_canary_share_ratio
+        if not declared:
+            return 0.0
+        baseline, canary = self._traffic()
+        return log_e_split(baseline, canary, declared, self.config.share_tolerance_ratio)
+
+    # --- metrics and splits -----------------------------------------------------------------
+
+    def _all(self) -> list[Metric]:
+        return [*self._overall.values(), *self._splits.values()]
+
+    def _metric(self, key: str) -> Metric | None:
+        """The metric or split of a block key; ``None`` for a split beyond ``splits_max``."""
+        name, split = parse_key(key)
+        if name not in self._overall:
+            raise CanaryInputError(f"blocks of {key!r}: the rule has no metric {name!r}")
+        if not split:
+            return self._overall[name]
+        if key in self._splits:
+            return self._splits[key]
+        config = self._overall[name].config
+        if not config.split_by or not split.startswith(config.split_by + "="):
+            raise CanaryInputError(f"blocks of {key!r}: {name!r} is split by {config.split_by!r}")
+        taken = sum(1 for m in self._splits.values() if m.config.name == name)
+        if taken >= config.splits_max:
+            self._skipped_splits[key] = self._skipped_splits.get(key, 0) + 1
+            return None
+        self._splits[key] = self._new(config, split)
+        return self._splits[key]
+
+    def _new(self, config: MetricConfig, split: str) -> Metric:
+        share, overall = self._shares[config.name], config.overall_weight_ratio
+        if not config.split_by:
+            overall = 1.0
+        weight = share * ((1.0 - overall) / config.splits_max if split else overall)
+        key = f"{config.name}{{{split}}}" if split else config.name
+        kind = CountMetric if config.kind is MetricKind.COUNT else HistogramMetric
+        return kind(key, config, self.config, split=split, weight=weight)
+
+    # --- state ------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything needed to go on after a kill, as JSON-able values."""
+        return {
+            "code_version": CODE_VERSION,
+            "rule_digest": self._rule_digest,
+            "started_unix_nano": self._started_unix_nano,
+            "looks": self._looks,
+            "max_log_e": self._max_log_e,
+            "verdict": None if self._verdict is None else self._verdict.to_json(),
+            "skipped_splits": dict(self._skipped_splits),
+            "overall": {name: m.to_state() for name, m in self._overall.items()},
+            "splits": [[key, m.to_state()] for key, m in self._splits.items()],
+        }
+
+    @classmethod
+    def from_state(cls, config: CanaryConfig, state: Mapping[str, Any]) -> CanaryJudge:
+        """Go on where :meth:`to_state` stopped.
+
+        Raises :class:`CanaryStateError` when the state belongs to another rule or code version.
+        """
+        if state.get("code_version") != CODE_VERSION:
+            raise CanaryStateError(f"state of {state.get('code_version')}, code {CODE_VERSION}")
+        judge = cls(config, state["started_unix_nano"])
+        if state.get("rule_digest") != judge._rule_digest:
+            raise CanaryStateError(f"state of rule {state.get('rule_digest')}")
+        judge._looks = int(state["looks"])
+        judge._max_log_e = float(state["max_log_e"])
+        judge._verdict = None if state["verdict"] is None else _verdict(state["verdict"])
+        judge._skipped_splits = {str(k): int(v) for k, v in state["skipped_splits"].items()}
+        for name, saved in state["overall"].items():
+            judge._overall[name].restore(saved)
+        for key, saved in state["splits"]:
+            metric = judge._metric(key)
+            assert metric is not None
+            metric.restore(saved)
+        return judge
+
+
+def _verdict(raw: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        VerdictKind(raw["kind"]),
+        Reason(raw["reason"]),
+        str(raw["summary"]),
+        int(raw["unix_nano"]),
+        bool(raw["final"]),
+        raw["culprit_metric"],
+        raw["culprit_split"],
+    )

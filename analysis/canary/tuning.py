@@ -1,0 +1,41 @@
+"""How the capital of each test is spread over alternatives. Power only; validity never depends.
+
+Chosen with ``bench/canary/simulate.py`` for the shapes of regressions a release produces.
+"""
+
+from __future__ import annotations
+
+from analysis.stats.rank_eprocess import RankBets
+from analysis.stats.ratio_eprocess import ShareBets
+
+# Canary's failure share above baseline + margin: from one point to nearly everything.
+_INCREMENTS = (0.01, 0.03, 0.1, 0.3, 0.8)
+_INCREMENT_WEIGHTS = (0.1, 0.2, 0.3, 0.3, 0.1)
+_SPLIT_WEIGHTS = (0.02, 0.08, 0.25, 0.45, 0.2)  # a split that breaks, breaks visibly
+_LEARNED_WEIGHT = 0.1
+_PRIOR_COUNT = 60.0
+
+
+def share_bets(expected_bad_ratio: float, *, is_split: bool) -> ShareBets:
+    """Bets of a count metric."""
+    return ShareBets(
+        increments=_INCREMENTS,
+        increment_weights=_SPLIT_WEIGHTS if is_split else _INCREMENT_WEIGHTS,
+        ratios=(),
+        ratio_weights=(),
+        learned_weight=_LEARNED_WEIGHT,
+        prior_ratio=expected_bad_ratio,
+        prior_count=_PRIOR_COUNT,
+    )
+
+
+# Shifts in standard deviations of the normal score: +20 % of a lognormal with sigma 0.6 and a 9 %
+# margin is 0.16, +50 % is 0.53, a factor of three 1.7. Tails: (above quantile, times the odds).
+RANK_BETS = RankBets(
+    shifts=(0.12, 0.3, 0.6, 1.0, 2.0),
+    shift_weights=(0.1, 0.2, 0.3, 0.15, 0.1),
+    tails=((0.9, 2.5), (0.97, 3.0), (0.97, 10.0), (0.99, 5.0)),
+    tail_weights=(0.05, 0.04, 0.03, 0.03),
+    learn_min_count=24,
+)
+CERTIFY_LEARN_MIN_COUNT = 40.0

@@ -1,0 +1,83 @@
+"""What earlier blocks taught about bucket counts: the only thing bets may depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.stats.layouts import Floats, Ints, highest_bucket, next_layout
+
+
+class PastCounts:
+    """Forgetting bucket counts per arm (0 baseline, 1 canary) on one layout.
+
+    The layout follows the data (:func:`next_layout`), always one block behind, so a test that uses
+    it sees a layout chosen from the past.
+    """
+
+    def __init__(self) -> None:
+        self.edges: Floats = np.zeros(0)
+        self.counts: Floats = np.zeros((2, 1))
+
+    def total(self, arm: int) -> float:
+        """Weight of the remembered events of one arm."""
+        return float(self.counts[arm].sum())
+
+    def forget(self, keep: float) -> None:
+        """Multiply all weights by ``keep`` in (0, 1]."""
+        self.counts = self.counts * keep
+
+    def add(self, arm: int, edges: Floats, counts: Ints) -> None:
+        """Remember one block's counts of one arm, moving to a new layout if needed."""
+        if len(edges) == 0:
+            return
+        same = len(edges) == len(self.edges) and bool(np.all(edges == self.edges))
+        if not same:
+            wanted = next_layout(self.edges, edges) if len(self.edges) else edges
+            if len(wanted) != len(self.edges) or not np.array_equal(wanted, self.edges):
+                self._move(wanted)
+        at = highest_bucket(edges, self.edges)
+        self.counts[arm] += np.bincount(at, weights=counts, minlength=len(self.edges) + 1)
+
+    def _move(self, wanted: Floats) -> None:
+        moved = np.zeros((2, len(wanted) + 1))
+        if len(self.edges):
+            at = highest_bucket(self.edges, wanted)
+            for arm in (0, 1):
+                moved[arm] = np.bincount(at, weights=self.counts[arm], minlength=len(wanted) + 1)
+        self.edges, self.counts = wanted, moved
+
+    def edge_near(self, arm: int, p: float) -> float | None:
+        """The edge whose share of events at or below is nearest to ``p``; ``None`` if unknown."""
+        total = self.total(arm)
+        if total <= 0 or len(self.edges) == 0:
+            return None
+        below = np.cumsum(self.counts[arm])[:-1] / total
+        return float(self.edges[int(np.argmin(np.abs(below - p)))])
+
+    def share_above(self, arm: int, threshold: float) -> float:
+        """Smoothed share of events in buckets reaching above ``threshold``."""
+        limit = threshold + abs(threshold) * 1e-9
+        first = int(np.searchsorted(self.edges, limit, side="right"))
+        return float((self.counts[arm, first:].sum() + 0.5) / (self.total(arm) + 1.0))
+
+    def step_ratio_at(self, p: float) -> float:
+        """Upper over lower edge of the baseline's bucket holding quantile ``p``; inf if unknown."""
+        if len(self.edges) < 2 or self.total(0) <= 0:
+            return float("inf")
+        below = np.cumsum(self.counts[0])
+        k = int(np.searchsorted(below, p * below[-1]))
+        k = min(max(k, 1), len(self.edges) - 1)
+        low, high = float(self.edges[k - 1]), float(self.edges[k])
+        return high / low if low > 0 else float("inf")
+
+    def to_state(self) -> dict[str, Any]:
+        """JSON-able; floats survive exactly."""
+        return {"edges": self.edges.tolist(), "counts": self.counts.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`to_state` returned."""
+        self.edges = np.array(state["edges"], dtype=float)
+        self.counts = np.array(state["counts"], dtype=float).reshape(2, len(self.edges) + 1)
