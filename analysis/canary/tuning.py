@@ -11,7 +11,7 @@ from analysis.stats.ratio_eprocess import ShareBets
 # Canary's failure share above baseline + margin: from one point to nearly everything.
 _INCREMENTS = (0.01, 0.03, 0.1, 0.3, 0.8)
 _INCREMENT_WEIGHTS = (0.1, 0.2, 0.3, 0.3, 0.1)
-_SPLIT_WEIGHTS = (0.02, 0.08, 0.25, 0.45, 0.2)  # a split that breaks, breaks visibly
+_SPLIT_WEIGHTS = (0.01, 0.05, 0.24, 0.5, 0.2)  # a split that breaks, breaks visibly
 _LEARNED_WEIGHT = 0.1
 _PRIOR_COUNT = 60.0
 

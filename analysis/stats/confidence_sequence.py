@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 
 from analysis.stats.boundaries import log_beta_mixture, log_quantile_mixture, quantile_mixture_r
 from analysis.stats.layouts import Floats
@@ -30,8 +31,11 @@ def share_interval(bad: Floats, total: Floats, alpha: float) -> tuple[Floats, Fl
     limit = math.log(1.0 / alpha)
     center = np.where(total > 0, bad / np.maximum(total, 1.0), 0.5)
 
+    mixed = log_beta_mixture(bad, total, np.full_like(center, 0.5), _PRIOR_A, _PRIOR_B)
+    mixed = mixed - total * math.log(2.0)  # log of the mixed likelihood itself
+
     def rejected(q: Floats) -> npt.NDArray[np.bool_]:
-        out: npt.NDArray[np.bool_] = log_beta_mixture(bad, total, q, _PRIOR_A, _PRIOR_B) >= limit
+        out: npt.NDArray[np.bool_] = mixed - xlogy(bad, q) - xlogy(total - bad, 1 - q) >= limit
         return out
 
     low_out, low_in = np.zeros_like(center), center.copy()

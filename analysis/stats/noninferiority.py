@@ -9,7 +9,9 @@ Counts that straddle a threshold are read against the claim: a baseline event co
 only if it surely is, a canary event as above (1 + margin) x whenever it may be.
 
 Where buckets are too coarse for the ratio (no edge between x and (1 + margin) x), the claim is
-about shares instead: null ``P_canary(X > x) >= P_baseline(X > x) + share_margin``.
+about shares at the edge: null ``P_canary(X > x) >= P_baseline(X > x) + d``. There d is what the
+ratio means at x, read from the baseline's past by interpolation between edges and kept between
+0.02 and ``share_margin_max``. The evidence is exact for the d used.
 """
 
 from __future__ import annotations
@@ -25,21 +27,22 @@ from analysis.stats.projection import log_e_two_shares, log_mean_exp
 
 # Capital per alternative: "no difference", "as the canary did so far", "as both did so far".
 _WEIGHTS = np.array([0.4, 0.3, 0.3])
+_SHARE_MARGIN_MIN = 0.02
 
 
 class QuantileCertificate:
     """E-process for one quantile level; a large value certifies "slower by less than the margin".
 
-    ``margin`` is a ratio (0.25 = 25 %), ``share_margin`` an absolute share for coarse buckets.
-    ``learn_min_count``: events of both arms together before the first bet.
+    ``margin`` is a ratio (0.25 = 25 %), ``share_margin_max`` an absolute share for coarse
+    buckets. ``learn_min_count``: baseline events before the first bet.
     """
 
     def __init__(
-        self, p: float, margin: float, share_margin: float, learn_min_count: float
+        self, p: float, margin: float, share_margin_max: float, learn_min_count: float
     ) -> None:
         self.p = p
         self._margin = margin
-        self._share_margin = share_margin
+        self._share_margin_max = share_margin_max
         self._learn_min_count = learn_min_count
         self._logs: Floats = np.zeros(len(_WEIGHTS))
         self.max_log_e = 0.0
@@ -63,7 +66,7 @@ class QuantileCertificate:
             return
         fine = past.step_ratio_at(self.p) <= 1.0 + self._margin * (1 + 1e-9)
         y = x * (1.0 + self._margin) if fine and x > 0 else x
-        margin = 0.0 if fine and x > 0 else self._share_margin
+        margin = 0.0 if fine and x > 0 else self._share_margin(past, x)
         above_a = count_surely_above(baseline[0], baseline[1], x)
         above_b = count_possibly_above(canary[0], canary[1], y)
         p_a, p_b = self._alternatives(past, x, y)
@@ -79,6 +82,11 @@ class QuantileCertificate:
         )
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
+
+    def _share_margin(self, past: PastCounts, x: float) -> float:
+        shifted = past.share_above_interpolated(0, x / (1.0 + self._margin))
+        meant = shifted - past.share_above_interpolated(0, x)
+        return min(max(meant, _SHARE_MARGIN_MIN), self._share_margin_max)
 
     @staticmethod
     def _alternatives(past: PastCounts, x: float, y: float) -> tuple[Floats, Floats]:

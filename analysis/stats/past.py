@@ -63,6 +63,22 @@ class PastCounts:
         first = int(np.searchsorted(self.edges, limit, side="right"))
         return float((self.counts[arm, first:].sum() + 0.5) / (self.total(arm) + 1.0))
 
+    def share_above_interpolated(self, arm: int, threshold: float) -> float:
+        """Share of events above ``threshold``, interpolated geometrically inside its bucket."""
+        total = self.total(arm)
+        if total <= 0 or len(self.edges) == 0:
+            return 0.5
+        k = int(np.searchsorted(self.edges, threshold))
+        above = float(self.counts[arm, k + 1 :].sum())
+        if k == len(self.edges):
+            return 0.0
+        high, low = float(self.edges[k]), float(self.edges[k - 1]) if k else 0.0
+        if low > 0:
+            inside = np.log(high / threshold) / np.log(high / low)
+        else:
+            inside = (high - threshold) / (high - low) if high > low else 0.0
+        return float((above + inside * self.counts[arm, k]) / total)
+
     def step_ratio_at(self, p: float) -> float:
         """Upper over lower edge of the baseline's bucket holding quantile ``p``; inf if unknown."""
         if len(self.edges) < 2 or self.total(0) <= 0:
