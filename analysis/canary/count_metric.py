@@ -7,15 +7,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from analysis.blocks import Block, CountArm
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.evidence import Effect, MetricLook, MetricState
 from analysis.canary.intake import BlockFeed
 from analysis.canary.tuning import share_bets
-from analysis.stats.confidence_sequence import share_difference, share_interval, share_ratio
+from analysis.stats.confidence_sequence import compare_shares
 from analysis.stats.ratio_eprocess import ShareProcess, anytime_p_value
 
 _S = 1e-9  # seconds per nanosecond
@@ -143,13 +140,11 @@ class CountMetric:
             total = arm["total"]
             arm["bad_ratio"] = (arm["bad"] or 0) / total if total else None
         if with_intervals and n_a and n_b:
-            estimate, low, high = share_difference(bad_a, n_a, bad_b, n_b, alpha)
-            difference = Effect(estimate, low, high, "1", "difference of shares")
-            ratio = share_ratio(bad_a, n_a, bad_b, n_b, alpha)
-            effects = (Effect(*ratio, "ratio", "ratio of shares"),)
-            lows, highs = share_interval(_floats(bad_a, bad_b), _floats(n_a, n_b), alpha / 2)
-            for arm, low, high in zip(arms, lows, highs, strict=True):
-                arm["bad_ratio_low"], arm["bad_ratio_high"] = float(low), float(high)
+            found = compare_shares(bad_a, n_a, bad_b, n_b, alpha)
+            difference = Effect(*found.difference, "1", "difference of shares")
+            effects = (Effect(*found.ratio, "ratio", "ratio of shares"),)
+            for arm, low, high in zip(arms, found.low, found.high, strict=True):
+                arm["bad_ratio_low"], arm["bad_ratio_high"] = low, high
         certificates = {} if self._safe is None else {"share": self._safe.max_log_e}
         return MetricLook(
             name=self.config.name,
@@ -172,7 +167,8 @@ class CountMetric:
     def describe(self) -> str:
         """What is worse, in words, with counts and the effect's interval."""
         bad_a, n_a, bad_b, n_b = self._totals
-        estimate, low, high = share_difference(bad_a, n_a, bad_b, n_b, self._rule.alpha)
+        found = compare_shares(bad_a, n_a, bad_b, n_b, self._rule.alpha)
+        estimate, low, high = found.difference
         where = f" for {self.split}" if self.split else ""
         return (
             f"{self.config.label}{where}: {bad_b} of {n_b} ({bad_b / max(n_b, 1):.2%}) on the "
@@ -214,7 +210,3 @@ class CountMetric:
 
 def _ratio(bad_b: int, n_b: int, bad_a: int, n_a: int) -> float | None:
     return bad_b / n_b - bad_a / n_a if n_a and n_b else None
-
-
-def _floats(first: float, second: float) -> npt.NDArray[np.float64]:
-    return np.array([first, second], dtype=float)

@@ -175,7 +175,7 @@ class HistogramMetric:
         return found
 
     def _worst(self) -> tuple[float, float] | None:
-        return max(self._estimates(), key=lambda pair: pair[1], default=None)
+        return _slowest(self._estimates())
 
     def _effect(self, p: float, estimate: float | None, *, with_intervals: bool) -> Effect:
         label = f"p{100 * p:g} ratio"
@@ -193,7 +193,7 @@ class HistogramMetric:
         """The findings so far."""
         estimates = self._estimates()
         effects = tuple(self._effect(p, v, with_intervals=with_intervals) for p, v in estimates)
-        worst = self._worst()
+        worst = _slowest(estimates)
         main = effects[estimates.index(worst)] if worst else Effect(None, None, None, "ratio", "")
         if effects and not (worst and worst[1] > 1.0 + self.config.fail_margin):
             main = effects[0]
@@ -270,6 +270,10 @@ class HistogramMetric:
         self._group_end_unix_nano = int(state["group_end_unix_nano"])
         self._group_blocks = int(state["group_blocks"])
         self.blocks_used = int(state["blocks_used"])
+
+
+def _slowest(estimates: list[tuple[float, float]]) -> tuple[float, float] | None:
+    return max(estimates, key=lambda pair: pair[1], default=None)
 
 
 def _arm(arm: HistogramArm) -> _Arm:

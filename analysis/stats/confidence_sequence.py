@@ -9,6 +9,7 @@ them: the per-block e-processes do the deciding.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from analysis.stats.layouts import Floats
 
 # Beta prior of the mixture: mass near small failure shares, tails everywhere.
 _PRIOR_A, _PRIOR_B = 0.5, 5.0
-_BISECTIONS = 40
+_BISECTIONS = 30
 
 
 def share_interval(bad: Floats, total: Floats, alpha: float) -> tuple[Floats, Floats]:
@@ -38,39 +39,45 @@ def share_interval(bad: Floats, total: Floats, alpha: float) -> tuple[Floats, Fl
         out: npt.NDArray[np.bool_] = mixed - xlogy(bad, q) - xlogy(total - bad, 1 - q) >= limit
         return out
 
-    low_out, low_in = np.zeros_like(center), center.copy()
-    high_in, high_out = center.copy(), np.ones_like(center)
+    # Row 0 searches below the estimate, row 1 above: outside is rejected, inside is not.
+    outside = np.stack([np.zeros_like(center), np.ones_like(center)])
+    inside = np.stack([center, center])
     for _ in range(_BISECTIONS):
-        middle = 0.5 * (low_out + low_in)
+        middle = 0.5 * (outside + inside)
         out = rejected(middle)
-        low_out, low_in = np.where(out, middle, low_out), np.where(out, low_in, middle)
-        middle = 0.5 * (high_out + high_in)
-        out = rejected(middle)
-        high_out, high_in = np.where(out, middle, high_out), np.where(out, high_in, middle)
-    return low_out, high_out
+        outside, inside = np.where(out, middle, outside), np.where(out, inside, middle)
+    return outside[0], outside[1]
 
 
-def share_difference(
+@dataclass(frozen=True, slots=True)
+class ShareComparison:
+    """Two shares and what lies between them; every interval holds at every look at once.
+
+    ``low``/``high``: per arm (baseline, canary). ``difference`` is canary minus baseline,
+    ``ratio`` canary over baseline; each (estimate, low, high), ``nan``/``inf`` where unknown.
+    """
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    difference: tuple[float, float, float]
+    ratio: tuple[float, float, float]
+
+
+def compare_shares(
     bad_a: float, n_a: float, bad_b: float, n_b: float, alpha: float
-) -> tuple[float, float, float]:
-    """``(estimate, low, high)`` of canary share minus baseline share; half of alpha per arm."""
-    if n_a <= 0 or n_b <= 0:
-        return math.nan, -1.0, 1.0
-    low, high = share_interval(np.array([bad_a, bad_b]), np.array([n_a, n_b]), alpha / 2)
-    estimate = bad_b / n_b - bad_a / n_a
-    return estimate, float(low[1] - high[0]), float(high[1] - low[0])
-
-
-def share_ratio(
-    bad_a: float, n_a: float, bad_b: float, n_b: float, alpha: float
-) -> tuple[float, float, float]:
-    """``(estimate, low, high)`` of canary share over baseline share; infinite when unbounded."""
-    if n_a <= 0 or n_b <= 0:
-        return math.nan, 0.0, math.inf
-    low, high = share_interval(np.array([bad_a, bad_b]), np.array([n_a, n_b]), alpha / 2)
-    estimate = (bad_b / n_b) / (bad_a / n_a) if bad_a > 0 else math.nan
-    upper = float(high[1] / low[0]) if low[0] > 0 else math.inf
-    return estimate, float(low[1] / high[0]), upper
+) -> ShareComparison:
+    """Both arms' intervals at half of ``alpha`` each, combined into difference and ratio."""
+    lows, highs = share_interval(np.array([bad_a, bad_b]), np.array([n_a, n_b]), alpha / 2)
+    low, high = (float(lows[0]), float(lows[1])), (float(highs[0]), float(highs[1]))
+    known = n_a > 0 and n_b > 0
+    difference = bad_b / n_b - bad_a / n_a if known else math.nan
+    ratio = (bad_b / n_b) / (bad_a / n_a) if known and bad_a > 0 else math.nan
+    return ShareComparison(
+        low,
+        high,
+        (difference, low[1] - high[0], high[1] - low[0]),
+        (ratio, low[1] / high[0], high[1] / low[0] if low[0] > 0 else math.inf),
+    )
 
 
 def quantile_bounds(

@@ -45,13 +45,9 @@ class QuantileCertificate:
         self._share_margin_max = share_margin_max
         self._learn_min_count = learn_min_count
         self._logs: Floats = np.zeros(len(_WEIGHTS))
+        self.log_e = 0.0  # natural log of the evidence so far
         self.max_log_e = 0.0
         self.blocks = 0
-
-    @property
-    def log_e(self) -> float:
-        """Natural log of the evidence so far; 0 at the start."""
-        return float(log_mean_exp(self._logs, _WEIGHTS))
 
     def step(
         self,
@@ -80,6 +76,7 @@ class QuantileCertificate:
             margin,
             -1.0,
         )
+        self.log_e = float(log_mean_exp(self._logs, _WEIGHTS))
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
 
@@ -109,5 +106,6 @@ class QuantileCertificate:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`to_state` of an equally configured certificate returned."""
         self._logs = np.array(state["logs"], dtype=float)
+        self.log_e = float(log_mean_exp(self._logs, _WEIGHTS))
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

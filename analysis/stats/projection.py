@@ -55,7 +55,7 @@ def project_to_margin(n_a: Floats, n_b: Floats, p_a: Floats, p_b: Floats, margin
         high = np.where(g > 0, q, high)
         h = n_a * v_b + d_a * (1.0 - 2.0 * r) + n_b * v_a + d_b * (1.0 - 2.0 * q)
         step = q - g / np.where(h > 0, h, 1.0)
-        inside = (h > 0) & (step > low) & (step < high)
+        inside = (h > 0) & (step >= low) & (step <= high)
         new: Floats = np.where(inside, step, 0.5 * (low + high))
         done = float(np.max(np.abs(new - q))) <= _CLOSE
         q = new

@@ -60,13 +60,9 @@ class RankProcess:
         self._bets = bets
         self._weights = bets.weights()
         self._logs: Floats = np.zeros(len(self._weights))
+        self.log_e = 0.0  # natural log of the evidence so far
         self.max_log_e = 0.0
         self.blocks = 0
-
-    @property
-    def log_e(self) -> float:
-        """Natural log of the evidence so far; 0 at the start."""
-        return float(log_mean_exp(self._logs, self._weights))
 
     def margin_in_null(self, past: PastCounts) -> float:
         """The margin the buckets can resolve: the full one, or 0 where steps are too coarse.
@@ -95,6 +91,7 @@ class RankProcess:
         gain_a = -log_low[:, a_at[a_used]] @ baseline[1][a_used]
         gain_b = (log_r - log_low)[:, b_at[b_used]] @ canary[1][b_used]
         self._logs = self._logs + gain_a + gain_b
+        self.log_e = float(log_mean_exp(self._logs, self._weights))
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
 
@@ -124,5 +121,6 @@ class RankProcess:
         if logs.shape != self._logs.shape:
             raise ValueError(f"need {len(self._logs)} alternatives, got {len(logs)}")
         self._logs = logs
+        self.log_e = float(log_mean_exp(self._logs, self._weights))
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

@@ -60,13 +60,9 @@ class ShareProcess:
         self._weights = bets.weights() if side > 0 else np.array([0.5, 0.5])
         self._logs: Floats = np.zeros(len(self._weights))
         self._past = np.zeros(4)  # bad_a, n_a, bad_b, n_b, forgotten at the caller's rate
+        self.log_e = 0.0  # natural log of the evidence so far
         self.max_log_e = 0.0
         self.blocks = 0
-
-    @property
-    def log_e(self) -> float:
-        """Natural log of the evidence so far; 0 at the start."""
-        return float(log_mean_exp(self._logs, self._weights))
 
     def step(self, bad_a: float, n_a: float, bad_b: float, n_b: float, keep: float) -> None:
         """Take one block. ``keep`` in (0, 1] is how much of the past's weight remains."""
@@ -82,6 +78,7 @@ class ShareProcess:
             self._side,
         )
         self._past = self._past * keep + np.array([bad_a, n_a, bad_b, n_b])
+        self.log_e = float(log_mean_exp(self._logs, self._weights))
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
 
@@ -116,6 +113,7 @@ class ShareProcess:
         if logs.shape != self._logs.shape:
             raise ValueError(f"need {len(self._logs)} alternatives, got {len(logs)}")
         self._logs = logs
+        self.log_e = float(log_mean_exp(self._logs, self._weights))
         self._past = np.array(state["past"], dtype=float)
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

@@ -32,7 +32,7 @@ def main() -> int:
         kinds, culprits, at = Counter(), Counter(), []
         for child in np.random.SeedSequence(args.seed).spawn(args.runs):
             rng = np.random.default_rng(child)
-            last = run_canary(config, traffic, RELEASES[name], int(config.horizon_s), rng)
+            *_, last = run_canary(config, traffic, RELEASES[name], int(config.horizon_s), rng)
             kinds[str(last.verdict.kind) if last.verdict else "none"] += 1
             at.append(last.elapsed_s)
             if last.verdict and last.verdict.culprit_metric:
