@@ -33,7 +33,9 @@ _LANDING: Final = {
 #: One block in, one block per table out: a token then names the same rows in every retry.
 _INSERT_SETTINGS: Final = (
     "deduplicate_blocks_in_dependent_materialized_views = 1, insert_deduplicate = 1, "
-    "async_insert = 0, max_insert_threads = 1, parallel_view_processing = 0"
+    "async_insert = 0, max_insert_threads = 1, parallel_view_processing = 0, "
+    # Planning the views is most of a small insert: leave out what only pays on long queries.
+    "compile_expressions = 0, max_threads = 1, query_plan_enable_optimizations = 0"
 )
 
 
@@ -73,7 +75,8 @@ class Store:
 
         ``token`` names the segment for ever: calling again with the same path content and token,
         also after a crash in the middle, adds nothing twice and completes what is missing.
-        Raises PoisonedSegment if the bytes cannot be decoded, StoreUnavailable if it may work later.
+        Raises PoisonedSegment if the bytes cannot be decoded, StoreUnavailable if a later call may
+        succeed.
         """
         if path.stat().st_size == 0:
             return InsertResult(rows=0)
@@ -106,7 +109,8 @@ class Store:
         limited = (
             f"{sql} SETTINGS readonly = 2, max_execution_time = {self._config.query_timeout_s}, "
             f"max_memory_usage = {self._config.query_memory_bytes}, "
-            "output_format_arrow_string_as_string = 0, output_format_arrow_compression_method = 'none'"
+            "output_format_arrow_string_as_string = 0, "
+            "output_format_arrow_compression_method = 'none'"
         )
         with self._borrowed(self._queries) as connection:
             try:
@@ -145,7 +149,9 @@ class Store:
             "retention_rollups_s": self._config.retention_rollups_s,
         }
         if not is_new:
-            found = connection.query("SELECT max(version) FROM schema_version", "TSV").data().strip()
+            found = (
+                connection.query("SELECT max(version) FROM schema_version", "TSV").data().strip()
+            )
             # Written last on creation: 0 means that the first start was interrupted.
             if found not in {"0", str(schema.SCHEMA_VERSION)}:
                 raise SchemaMismatch(
@@ -155,7 +161,10 @@ class Store:
         for sql in schema.statements(numbers).values():
             connection.query(sql)
         if is_new or found == "0":
-            connection.query(f"INSERT INTO schema_version VALUES ({schema.SCHEMA_VERSION})")
+            connection.query(
+                "INSERT INTO schema_version SELECT {version:UInt32}",
+                params=bind({"version": schema.SCHEMA_VERSION}),
+            )
 
     def _deduplication_log_folders(self) -> list[Path]:
         return sorted(self._config.path.glob("store/*/*/deduplication_logs"))
