@@ -17,6 +17,8 @@ logger = logging.getLogger("samples.routes")
 LONG_POLL_S = 10.0
 #: Pause after a failed poll: the deployer restarts in about half a second.
 RETRY_PAUSE_S = 0.2
+#: Failures in a row before it is worth a line: more than one restart of the deployer takes.
+TELL_AFTER_FAILURES = 10
 READY_TIMEOUT_S = 15.0
 
 
@@ -57,11 +59,15 @@ class RoutesFeed:
         # Not observed on purpose: these waits are no user's requests.
         timeout = aiohttp.ClientTimeout(total=LONG_POLL_S + 5.0)
         async with aiohttp.ClientSession(timeout=timeout) as session:
+            failures = 0
             while True:
                 try:
                     await self._poll(session)
+                    failures = 0
                 except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
-                    logger.warning("routes not read: %s", type(error).__name__)
+                    failures += 1
+                    if failures == TELL_AFTER_FAILURES:
+                        logger.warning("routes not read: %s", type(error).__name__)
                     await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:

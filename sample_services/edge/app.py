@@ -167,11 +167,14 @@ class Edge:
         url = (
             f"{self._birth.controller_url}/v1/deployments/{arm.deployment_id}/first-canary-request"
         )
-        async with aiohttp.ClientSession() as session:
-            try:
-                await session.post(url, json={"unix_nano": unix_nano})
-            except aiohttp.ClientError as error:
-                logger.warning("first canary request not told: %s", type(error).__name__)
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, json={"unix_nano": unix_nano}),
+            ):
+                pass
+        except aiohttp.ClientError as error:
+            logger.warning("first canary request not told: %s", type(error).__name__)
 
 
 def build_app(edge: Edge) -> FastAPI:

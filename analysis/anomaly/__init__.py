@@ -1,0 +1,1 @@
+"""One series against its own past."""
