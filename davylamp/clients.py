@@ -43,6 +43,12 @@ class Clients:
         """The audience's own counts since the start."""
         return await self._ask("GET", f"{self._controller_url}/v1/traffic")
 
+    async def instances(self) -> list[dict[str, Any]]:
+        """Every running instance, with its position and process id."""
+        answer = await self._ask("GET", f"{self._controller_url}/v1/instances")
+        found: list[dict[str, Any]] = answer["instances"]
+        return found
+
     async def switch(self, service: str, action: str) -> None:
         """``stop`` or ``start`` every instance of a service."""
         await self._ask("POST", f"{self._controller_url}/v1/services/{service}/{action}")

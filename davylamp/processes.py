@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -41,8 +42,9 @@ def prepare(
         known.setdefault(section, {}).update(keys)
     known.setdefault("davylamp", {})["state_dir"] = str(settings.state_dir)
     flags = [word for path in files for word in ("--config", str(path))]
+    command = [sys.executable, "-m", "davylamp", *flags, "run"]
     return Supervisor(
-        [ProcessSpec(name, [*flags, "run", name]) for name in names],
+        [ProcessSpec(name, [*command, name]) for name in names],
         environ=os.environ | environment_of(known),
         log_dir=settings.state_dir / "logs",
         clock=clock,

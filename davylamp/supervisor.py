@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +32,10 @@ Listener = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """``name`` is the word after ``davylamp run``."""
+    """``name`` is what the process calls itself when it is ready."""
 
     name: str
-    arguments: Sequence[str]
+    command: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -144,10 +143,7 @@ class Supervisor:
         child.started_s = self._clock.monotonic_s()
         with self._log_path(child).open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "davylamp",
-                *child.spec.arguments,
+                *child.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
