@@ -39,6 +39,12 @@ class SelfMetrics:
             ("signal", "reason"),
             registry=registry,
         )
+        self._duplicate = Counter(
+            "davylamp_ingest_duplicate",
+            "Items of bodies that had been taken before: sent again after a lost answer.",
+            ("signal",),
+            registry=registry,
+        )
         self._recovered = Counter(
             "davylamp_ingest_recovered",
             "Items found in the write-ahead log at start.",
@@ -149,6 +155,13 @@ class SelfMetrics:
             self._rejected.labels(signal, reason).inc(count)
         for repair, count in scanned.repaired.items():
             self._repaired.labels(signal, repair).inc(count)
+
+    def repeated(self, signal: Signal, scanned: Scanned) -> None:
+        """A request was acknowledged that had been taken before."""
+        self._received.labels(signal).inc(scanned.item_count + scanned.rejected_count)
+        self._duplicate.labels(signal).inc(scanned.item_count)
+        for reason, count in scanned.rejected.items():
+            self._rejected.labels(signal, reason).inc(count)
 
     def found_segment(self, signal: Signal, item_count: int) -> None:
         """A segment of an earlier life waits for the store."""

@@ -1,6 +1,7 @@
 """The books: what came in equals what is stored, rejected, set aside or still waiting.
 
-received + recovered = stored + rejected + quarantined + pending, per signal, at any moment.
+received + recovered = stored + rejected + duplicate + quarantined + pending, per signal, at any
+moment.
 Counted in items: spans and data points.
 """
 
@@ -22,6 +23,7 @@ class _Account:
     recovered: int = 0
     stored: int = 0
     quarantined: int = 0
+    duplicate: int = 0
     pending: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
 
@@ -73,6 +75,14 @@ class Accounting:
             account.pending += item_count
             account.rejected.update(rejected)
 
+    def repeated(self, signal: Signal, item_count: int, rejected: Mapping[Reason, int]) -> None:
+        """A request was acknowledged that had been taken before."""
+        with self._lock:
+            account = self._accounts[signal]
+            account.received += item_count + sum(rejected.values())
+            account.duplicate += item_count
+            account.rejected.update(rejected)
+
     def settled(self, signal: Signal, *, stored: int, quarantined: int, size_bytes: int) -> None:
         """A segment left the log."""
         with self._lock:
@@ -91,6 +101,7 @@ class Accounting:
                     "recovered": account.recovered,
                     "stored": account.stored,
                     "rejected": {str(reason): n for reason, n in sorted(account.rejected.items())},
+                    "duplicate": account.duplicate,
                     "quarantined": account.quarantined,
                     "pending": account.pending,
                 }

@@ -12,6 +12,7 @@ from collector.config import CollectorConfig
 from collector.model import Signal
 from collector.pipeline.accounting import Accounting
 from collector.pipeline.errors import BacklogFull
+from collector.pipeline.recent import RecentBodies, digest
 from collector.selfmetrics import SelfMetrics
 from collector.wal.errors import WalUnavailable
 from collector.wal.frames import HEADER_BYTES
@@ -48,6 +49,7 @@ class Intake:
         self._accounting = accounting
         self._metrics = metrics
         self._clock = clock
+        self.recent = RecentBodies(clock)
 
     async def take(self, signal: Signal, body: bytes) -> Taken:
         """Returns once the accepted part of ``body`` is durable.
@@ -60,12 +62,16 @@ class Intake:
         kept_bytes = 0
         try:
             scanned = await self._scan(signal, body)
-            if scanned.item_count:
+            key = digest(signal, scanned.body)
+            is_new = scanned.item_count > 0 and key not in self.recent
+            if is_new:
                 kept_bytes = len(scanned.body) + HEADER_BYTES
         finally:
             self._accounting.release(reserved_bytes - kept_bytes)
-        if scanned.item_count:
-            await self._durable(signal, scanned, kept_bytes)
+        if is_new:
+            await self._written(signal, scanned, key, kept_bytes)
+        elif scanned.item_count:
+            await self._repeated(signal, scanned, key)
         else:
             self._acknowledged(signal, scanned)
         return Taken(scanned.rejected_count, scanned.message())
@@ -75,7 +81,7 @@ class Intake:
         call = partial(scan, signal, body, self._limits, now_unix_nano=now_unix_nano)
         return call() if len(body) <= INLINE_BYTES else await asyncio.to_thread(call)
 
-    async def _durable(self, signal: Signal, scanned: Scanned, kept_bytes: int) -> None:
+    async def _written(self, signal: Signal, scanned: Scanned, key: bytes, kept_bytes: int) -> None:
         """Wait for the disk.
 
         The books are kept by the log's thread, because a sender that hangs up ends this
@@ -83,13 +89,13 @@ class Intake:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
+        self.recent.add(key, future)
 
         def settle(failure: WalUnavailable | None) -> None:
-            if future.cancelled():
-                return
             if failure is None:
                 future.set_result(None)
             else:
+                self.recent.forget(key)
                 future.set_exception(failure)
 
         def done(failure: WalUnavailable | None) -> None:
@@ -101,7 +107,16 @@ class Intake:
                 loop.call_soon_threadsafe(settle, failure)
 
         self._wal.append(signal, scanned.body, scanned.item_count, done)
-        await future
+        # Shielded: another request may wait for the same future.
+        await asyncio.shield(future)
+
+    async def _repeated(self, signal: Signal, scanned: Scanned, key: bytes) -> None:
+        """The same bytes again: safe as soon as the first ones are."""
+        state = self.recent.state(key)
+        if state is not None:
+            await asyncio.shield(state)
+        self._accounting.repeated(signal, scanned.item_count, scanned.rejected)
+        self._metrics.repeated(signal, scanned)
 
     def _acknowledged(self, signal: Signal, scanned: Scanned) -> None:
         self._accounting.accepted(signal, scanned.item_count, scanned.rejected)

@@ -11,8 +11,10 @@ import numpy as np
 from collector.config import CollectorConfig
 from collector.pipeline.accounting import Accounting
 from collector.pipeline.intake import Intake
+from collector.pipeline.recent import digest
 from collector.pipeline.writer import SegmentStore, StoreWriter
 from collector.selfmetrics import SelfMetrics
+from collector.wal import frames
 from collector.wal.log import Wal
 from telemetry.clock import Clock
 
@@ -37,10 +39,19 @@ class Pipeline:
             self.accounts.recovered(segment.signal, segment.item_count, segment.size_bytes)
             metrics.found_segment(segment.signal, segment.item_count)
         self.intake = Intake(config, self._wal, self.accounts, metrics, clock)
+        self._remember_recovered()
         self._writer = StoreWriter(
             store, self._wal.next_segment, self.accounts, metrics, clock, rng
         )
         self._is_open = False
+
+    def _remember_recovered(self) -> None:
+        """Senders whose answer the crash cut off will send the same bodies again."""
+        for segment in self._wal.recovered:
+            data = segment.path.read_bytes()
+            for frame in frames.read(data).frames:
+                body = data[frame.start + frames.HEADER_BYTES : frame.end]
+                self.intake.recent.add(digest(segment.signal, body), None)
 
     def start(self) -> None:
         """Begin to write and to store, first what the log held."""

@@ -67,6 +67,10 @@ class Wal:
     ) -> None:
         """Raises WalInUse, or OSError if the folder cannot be used."""
         self._config = config
+        self._interval_s = {
+            Signal.TRACES: config.traces_interval_s,
+            Signal.METRICS: config.metrics_interval_s,
+        }
         self._clock = clock
         self._metrics = metrics
         self._session = session
@@ -108,7 +112,7 @@ class Wal:
                     return None
                 wait_s = self._until_due_s()
                 if wait_s is not None and wait_s <= 0:
-                    self._close_all()
+                    self._close_due()
                 else:
                     self._segments.wait(wait_s)
             return self._closed.popleft()
@@ -131,20 +135,25 @@ class Wal:
             self._thread.join()
         with self._segments:
             if not self._has_ended:
-                self._close_all()
+                for signal in list(self._open):
+                    self._closed.append(self._open.pop(signal).close())
                 self._has_ended = True
                 os.close(self._lock_descriptor)
             self._segments.notify_all()
 
+    def _due_s(self, segment: OpenSegment) -> float:
+        return segment.first_monotonic_s + self._interval_s[segment.signal]
+
     def _until_due_s(self) -> float | None:
         if not self._open:
             return None
-        first_s = min(segment.first_monotonic_s for segment in self._open.values())
-        return first_s + self._config.rotate_interval_s - self._clock.monotonic_s()
+        return min(map(self._due_s, self._open.values())) - self._clock.monotonic_s()
 
-    def _close_all(self) -> None:
-        for signal in list(self._open):
-            self._closed.append(self._open.pop(signal).close())
+    def _close_due(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for segment in sorted(self._open.values(), key=self._due_s):
+            if self._due_s(segment) <= now_s:
+                self._closed.append(self._open.pop(segment.signal).close())
 
     def _run(self) -> None:
         while batch := self._next_batch():
