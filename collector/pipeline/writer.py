@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from collector.pipeline.backoff import pauses_s
 from collector.pipeline.isolate import Isolated, isolate
 from collector.selfmetrics import SelfMetrics
 from collector.store.engine import InsertResult
-from collector.store.errors import PoisonedSegment, StoreUnavailable
+from collector.store.errors import PoisonedSegment, StoreUnavailable, SuspectSegment
 from collector.wal.segments import Segment
 from telemetry.clock import Clock
 
 logger = logging.getLogger("collector.writer")
+
+#: Attempts (about 15 s) after which an error that nobody foresaw is blamed on the bytes: they are
+#: set aside, kept in the quarantine folder, and the others get through.
+SUSPECT_ATTEMPTS: Final = 8
 
 
 class SegmentStore(Protocol):
@@ -88,35 +92,39 @@ class StoreWriter:
 
     def _stored(self, segment: Segment) -> Isolated | None:
         """Try until it worked; None when stopping in between."""
-        for attempt, pause_s in enumerate(pauses_s(self._rng)):
+        for attempt, pause_s in enumerate(pauses_s(self._rng), 1):
             try:
-                return self._attempt(segment)
+                return self._attempt(segment, is_last_patience=attempt >= SUSPECT_ATTEMPTS)
             except (StoreUnavailable, OSError) as error:
                 self._metrics.insert_failed("unavailable")
-                if attempt == 0:
+                if attempt == 1:
                     logger.warning("%s waits for the store: %s", segment.token, error)
             if self._is_stopping.wait(pause_s):
                 return None
         raise AssertionError("the pauses never end")
 
-    def _attempt(self, segment: Segment) -> Isolated:
+    def _attempt(self, segment: Segment, *, is_last_patience: bool) -> Isolated:
         def insert(path: Path, token: str) -> None:
-            self._insert(path, segment.signal, token, expected_rows=None)
+            try:
+                self._insert(path, segment.signal, token)
+            except SuspectSegment as error:
+                raise PoisonedSegment(str(error), code=error.code) from error
 
+        blamed = (PoisonedSegment, SuspectSegment) if is_last_patience else (PoisonedSegment,)
         try:
-            self._insert(
-                segment.path, segment.signal, segment.token, expected_rows=segment.item_count
-            )
-        except PoisonedSegment as error:
+            rows = self._insert(segment.path, segment.signal, segment.token)
+        except blamed as error:
             self._metrics.insert_failed("poisoned")
-            logger.warning("%s holds bytes the store cannot decode: %s", segment.token, error)
+            logger.warning("%s holds bytes the store does not take: %s", segment.token, error)
             return isolate(segment, insert)
+        if rows != segment.item_count:
+            self._metrics.miscounted(segment.signal)
+            logger.warning("%s: %d rows, %d items", segment.token, rows, segment.item_count)
         return Isolated(stored=segment.item_count, quarantined=0)
 
-    def _insert(self, path: Path, signal: Signal, token: str, *, expected_rows: int | None) -> None:
+    def _insert(self, path: Path, signal: Signal, token: str) -> int:
+        """Rows the file held."""
         started_s = self._clock.monotonic_s()
         result = self._store.insert_segment(path, signal, token)
         self._metrics.inserted(signal, self._clock.monotonic_s() - started_s)
-        if expected_rows is not None and result.rows != expected_rows:
-            self._metrics.miscounted(signal)
-            logger.warning("%s: %d rows for %d items", token, result.rows, expected_rows)
+        return result.rows

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from collector.wire import shapes
 from collector.wire.errors import Malformed, TooLarge
 
+_M = TypeVar("_M", bound=Message)
 #: Tags of AnyValue's string_value and bytes_value.
 _TEXT_TAGS: Final = frozenset((0x0A, 0x3A))
 #: The longest encoding of a bool, an int or a double with its tag.
@@ -46,6 +47,18 @@ def parsed(shape: Any, raw: bytes) -> Any:
         return shape.FromString(raw)
     except DecodeError as error:
         raise Malformed(f"{shape.DESCRIPTOR.name}: {error}") from error
+
+
+def canonical(official: type[_M], raw: bytes) -> bytes:
+    """The message as the official class writes it, without fields it does not know.
+
+    Parsers agree on what that class writes and differ on the rest: the engine's refuses groups,
+    overlong varints and booleans above 1, which this one forgives. Raises Malformed.
+    """
+    message = parsed(official, raw)
+    message.DiscardUnknownFields()
+    written: bytes = message.SerializeToString()
+    return written
 
 
 def attribute_elements(attributes: Iterable[bytes]) -> int:

@@ -11,7 +11,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from collector.config import LimitsConfig
 from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, parsed
+from collector.wire.budget import Budget, attribute_elements, canonical, parsed
 from collector.wire.errors import Malformed
 from collector.wire.reasons import Reason, Repair
 from collector.wire.times import Believed
@@ -91,11 +91,11 @@ class MetricCheck:
         self.repaired: Counter[Repair] = Counter()
 
     def part(self, raw: bytes) -> bytes | None:
-        """The metric as it shall be stored, the same object if unchanged; None if nothing is."""
+        """The metric as it shall be stored; None if nothing of it is."""
         metric = parsed(shapes.Metric, raw)
         found = _data_of(metric)
         if found is None:
-            return raw  # no data is no rows
+            return None  # no data is no rows
         kind, encoded = found
         data = parsed(shapes.Data, encoded)
         points = data.points
@@ -104,11 +104,9 @@ class MetricCheck:
         if reason is not None:
             self.rejected[reason] += len(points)
             return None
-        kept = [point for point in points if self._is_kept(point, kind, data)]
+        kept = [one for point in points if (one := self._kept(point, kind, data)) is not None]
         self.kept_items += len(kept)
-        if len(kept) == len(points):
-            return raw
-        return _rebuilt(metric, kind, data, kept) if kept else None
+        return _written(metric, kind, data, kept) if kept else None
 
     def reject(self, raw: bytes, reason: Reason) -> None:
         """Count all points of a metric as rejected for something around it."""
@@ -135,7 +133,7 @@ class MetricCheck:
             return Reason.UNSPECIFIED_TEMPORALITY
         return None
 
-    def _is_kept(self, raw: bytes, kind: str, data: shapes.Shape) -> bool:
+    def _kept(self, raw: bytes, kind: str, data: shapes.Shape) -> bytes | None:
         _, shape, official, rule = _KINDS[kind]
         point = parsed(shape, raw)
         reason = self._reason_against_point(raw, point) or rule(point, self._limits, self._budget)
@@ -143,10 +141,8 @@ class MetricCheck:
             reason = Reason.MALFORMED_POINT
         if reason is not None:
             self.rejected[reason] += 1
-            return False
-        # The shape saw one level; this makes sure that everything below can be decoded.
-        parsed(official, raw)
-        return True
+            return None
+        return canonical(official, raw)
 
     def _reason_against_point(self, raw: bytes, point: shapes.Shape) -> Reason | None:
         attributes = point.attributes
@@ -172,7 +168,7 @@ def _is_negative(point: shapes.Shape) -> bool:
     return bool(point.as_double < 0 or point.as_int < 0)
 
 
-def _rebuilt(metric: shapes.Shape, kind: str, data: shapes.Shape, points: list[bytes]) -> bytes:
+def _written(metric: shapes.Shape, kind: str, data: shapes.Shape, points: list[bytes]) -> bytes:
     body = b"".join(shapes.field(1, point) for point in points)
     if kind != "gauge":
         body += b"\x10" + shapes.varint(data.temporality)

@@ -1,8 +1,9 @@
 """One look over a request before it costs anything: is it OTLP, is it bounded, which items stand.
 
 Nothing is built from a request that its limits have not admitted, so a hostile body is refused
-for the price of counting it. Rejected items are really gone: the body is put together again from
-the bytes of the others. A body without rejections goes on as the very bytes that came.
+for the price of counting it. What goes on is put together anew from the accepted items, each as
+the official class writes it: rejected ones are really gone, and nothing is left that another
+parser could read otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from collector.config import LimitsConfig
 from collector.model import Signal
 from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, parsed
+from collector.wire.budget import Budget, attribute_elements, canonical, parsed
 from collector.wire.errors import Malformed, TooLarge
 from collector.wire.metric_points import MetricCheck
 from collector.wire.reasons import EXPLAINED, Reason, Repair
@@ -67,10 +68,6 @@ def scan(signal: Signal, body: bytes, limits: LimitsConfig, *, now_unix_nano: in
     return _Walk(check, budget, limits).over(body)
 
 
-#: A part after the check, and before; the same object if nothing was taken out of it.
-_Change = tuple[bytes | None, bytes]
-
-
 @dataclass(frozen=True, slots=True)
 class _Walk:
     check: SpanCheck | MetricCheck
@@ -80,63 +77,55 @@ class _Walk:
     def over(self, body: bytes) -> Scanned:
         groups = parsed(shapes.Export, body).groups
         self.budget.spend_elements(len(groups))
-        kept = [(self._resource_group(raw), raw) for raw in groups]
-        if not _is_unchanged(kept):
-            body = b"".join(shapes.field(1, after) for after, _ in kept if after is not None)
+        kept = b"".join(self._resource_group(group) for group in groups)
         check = self.check
-        return Scanned(body, check.kept_items, check.rejected, check.repaired)
+        return Scanned(kept, check.kept_items, check.rejected, check.repaired)
 
-    def _resource_group(self, raw: bytes) -> bytes | None:
+    def _resource_group(self, raw: bytes) -> bytes:
         group = parsed(shapes.Group, raw)
         self.budget.spend_elements(len(group.parts))
-        is_fit = self._is_head_fit(group.head, Resource, shapes.Resource)
-        kept = [(self._scope_group(part, is_fit), part) for part in group.parts]
-        return _put_together(raw, group, kept)
+        head = self._head(group.head, Resource, shapes.Resource)
+        kept = b"".join(self._scope_group(part, head is not None) for part in group.parts)
+        return _enclosed(1, group, head, kept)
 
-    def _scope_group(self, raw: bytes, is_resource_fit: bool) -> bytes | None:
+    def _scope_group(self, raw: bytes, is_resource_fit: bool) -> bytes:
         group = parsed(shapes.Group, raw)
         parts = group.parts
         self.budget.spend_elements(len(parts))
         self.budget.spend_items(self.check.items_of(len(parts)))
-        if self._is_head_fit(group.head, InstrumentationScope, shapes.Scope) and is_resource_fit:
-            return _put_together(raw, group, [(self.check.part(part), part) for part in parts])
-        for part in parts:
-            self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
-        return None
+        head = self._head(group.head, InstrumentationScope, shapes.Scope)
+        if head is None or not is_resource_fit:
+            for part in parts:
+                self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
+            return b""
+        checked = (self.check.part(part) for part in parts)
+        kept = b"".join(shapes.field(2, part) for part in checked if part is not None)
+        return _enclosed(2, group, head, kept)
 
-    def _is_head_fit(
+    def _head(
         self,
         heads: Sequence[bytes],
         kind: type[Resource | InstrumentationScope],
         shape: shapes.Shape,
-    ) -> bool:
-        """Whether a resource or scope is within its limits; one that is missing is."""
+    ) -> bytes | None:
+        """A resource or scope as it shall be stored, empty if there is none; None if too large."""
         if not heads:
-            return True
+            return b""
         if len(heads) > 1:
             raise Malformed(f"two {kind.DESCRIPTOR.name} messages where one belongs")
         (head,) = heads
         if len(head) > self.limits.max_item_bytes:
-            return False
+            return None
         attributes = parsed(shape, head).attributes
         if len(attributes) > self.limits.max_attributes:
-            return False
+            return None
         self.budget.spend_elements(attribute_elements(attributes))
-        parsed(kind, head)
-        return True
+        return canonical(kind, head)
 
 
-def _is_unchanged(kept: Sequence[_Change]) -> bool:
-    return all(after is before for after, before in kept)
-
-
-def _put_together(raw: bytes, group: shapes.Shape, kept: Sequence[_Change]) -> bytes | None:
-    """The group with what was kept of it: ``raw`` itself if that is all, None if nothing."""
-    if _is_unchanged(kept):
-        return raw
-    parts = [shapes.field(2, after) for after, _ in kept if after is not None]
-    if not parts:
-        return None
-    head = [shapes.field(1, one) for one in group.head]
-    schema = [shapes.field(3, group.schema_url)] if group.schema_url else []
-    return b"".join(head + parts + schema)
+def _enclosed(number: int, group: shapes.Shape, head: bytes | None, kept: bytes) -> bytes:
+    """What was kept of a group, as field ``number`` of what is around it; empty if nothing was."""
+    if not kept:
+        return b""
+    schema = shapes.field(3, group.schema_url.encode()) if group.schema_url else b""
+    return shapes.field(number, shapes.field(1, head or b"") + kept + schema)

@@ -31,7 +31,7 @@ _LAYOUT: Final = {
     # ExportTraceServiceRequest and ExportMetricsServiceRequest.
     "Export": ("many bytes groups = 1",),
     # ResourceSpans and ResourceMetrics; ScopeSpans and ScopeMetrics.
-    "Group": ("many bytes head = 1", "many bytes parts = 2", "bytes schema_url = 3"),
+    "Group": ("many bytes head = 1", "many bytes parts = 2", "string schema_url = 3"),
     "Resource": ("many bytes attributes = 1",),
     "Scope": ("many bytes attributes = 3",),
     "KeyValue": ("many bytes values = 2",),

@@ -9,12 +9,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.config import LimitsConfig
 from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, parsed
+from collector.wire.budget import Budget, attribute_elements, canonical, parsed
 from collector.wire.reasons import Reason, Repair
 from collector.wire.times import Believed
 
 _NO_TRACE_ID: Final = bytes(16)
 _NO_SPAN_ID: Final = bytes(8)
+#: Appended to a span it takes the parent away: of a field that comes twice, the last one counts.
+_NO_PARENT: Final = shapes.field(4, b"")
 
 
 class SpanCheck:
@@ -29,21 +31,18 @@ class SpanCheck:
         self.repaired: Counter[Repair] = Counter()
 
     def part(self, raw: bytes) -> bytes | None:
-        """The span as it shall be stored, the same object if unchanged; None if rejected."""
+        """The span as it shall be stored; None if rejected."""
         span = parsed(shapes.Span, raw)
         reason = self._reason_against(raw, span)
         if reason is not None:
             self.rejected[reason] += 1
             return None
-        # The shape saw one level; this makes sure that everything below can be decoded.
-        whole = parsed(Span, raw)
+        if len(span.parent_span_id) not in {0, 8}:
+            self.repaired[Repair.INVALID_PARENT] += 1
+            raw += _NO_PARENT
+        kept = canonical(Span, raw)
         self.kept_items += 1
-        if len(span.parent_span_id) in {0, 8}:
-            return raw
-        self.repaired[Repair.INVALID_PARENT] += 1
-        whole.ClearField("parent_span_id")
-        changed: bytes = whole.SerializeToString()
-        return changed
+        return kept
 
     def reject(self, raw: bytes, reason: Reason) -> None:  # noqa: ARG002 - a span is one item
         """Count the span as rejected for something around it."""

@@ -139,7 +139,7 @@ store.close()
     )
     assert run.returncode == 0, run.stderr[-2000:]
     lines = run.stdout.split("\n")
-    assert lines[0] == "failed StoreUnavailable"
+    assert lines[0] == "failed SuspectSegment"
     assert lines[1] == lines[2] == ("rows 50" if message_of == "traces" else "rows 30")
     is_traces = message_of == "traces"
     assert lines[3:9] == [
