@@ -151,9 +151,8 @@ class MetricCheck:
         if len(attributes) > self._limits.max_attributes:
             return Reason.TOO_MANY_ATTRIBUTES
         self._budget.spend_elements(attribute_elements(attributes) + len(point.exemplars))
-        if point.start > point.time:
-            return Reason.START_AFTER_TIME
-        return self._believed.reason_against(point.time)
+        reason = self._believed.reason_against(point.time)
+        return Reason.START_AFTER_TIME if reason is None and point.start > point.time else reason
 
 
 def _data_of(metric: shapes.Shape) -> tuple[str, bytes] | None:

@@ -143,6 +143,9 @@ ExponentialPoint: Final = _shape("ExponentialPoint")
 Buckets: Final = _shape("Buckets")
 
 
+_ONE_BYTE: Final = tuple(bytes((number,)) for number in range(0x80))
+
+
 def field(number: int, value: bytes) -> bytes:
     """A length-delimited field as it stands on the wire."""
     return varint(number << 3 | 2) + varint(len(value)) + value
@@ -150,6 +153,8 @@ def field(number: int, value: bytes) -> bytes:
 
 def varint(number: int) -> bytes:
     """Seven bits a byte, the lowest first; ``number`` >= 0."""
+    if number < 0x80:
+        return _ONE_BYTE[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
