@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
 import time
 
@@ -82,25 +84,31 @@ def test_little_free_space_stops_acknowledging(start):
     assert (books["received"], books["wal_bytes"]) == (0, 0)
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A folder on a file system of 4 MB, where mounting is allowed."""
-    folder = tmp_path / "tiny"
+@contextlib.contextmanager
+def tiny_file_system(folder, size):
+    """A file system of ``size`` mounted at ``folder``, where mounting is allowed."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "davylamp-test", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "davylamp-test", str(folder)]
     made = subprocess.run(mount, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         pytest.skip(f"cannot mount a tmpfs here: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        # Lazily, because the collector may still run; the file system goes with its last file.
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_acknowledges_nothing_and_loses_nothing(start, tmp_path, tiny_disk):
+def test_a_full_disk_acknowledges_nothing_and_loses_nothing(start, tmp_path):
     """The log's disk fills up: 503 until there is room, and every 200 before is stored."""
-    (tmp_path / "wal").symlink_to(tiny_disk)
+    with tiny_file_system(tmp_path / "wal", "4m") as folder:
+        check_full_disk(start, folder)
+
+
+def check_full_disk(start, folder):
     # Nothing leaves the log in the meantime.
     collector = start(WAL__TRACES_INTERVAL_S=3.0)
-    ballast = tiny_disk / "ballast"
+    ballast = folder / "ballast"
     ballast.write_bytes(bytes(3_500_000))
     statuses = [collector.post("traces", body(count=1_000)).status_code for _ in range(20)]
     taken = statuses.index(503)
@@ -113,3 +121,72 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(start, tmp_path, tin
     assert books["stored"] == books["received"] == (acknowledged + 1) * 1_000
     found = collector.metric("davylamp_wal_appends_total", outcome="failed")
     assert found == statuses.count(503)
+    assert collector.terminate() == 0
+
+
+def test_a_full_disk_of_the_store_delays_and_loses_nothing(start, tmp_path, wait_for):
+    """Inserts fail, the log keeps what was acknowledged, and storing goes on by itself."""
+    with tiny_file_system(tmp_path / "store", "48m") as folder:
+        collector = start(WAL__TRACES_INTERVAL_S=0.1)
+        assert collector.post("traces", body(service="first")).status_code == 200
+        collector.settled_books()
+        ballast = folder / "ballast"
+        fill_up(ballast)
+        for _ in range(5):
+            assert collector.post("traces", body(count=500)).status_code == 200
+        failures = "davylamp_store_insert_failures_total"
+        wait_for(lambda: collector.metric(failures, kind="unavailable") > 0)
+        books = collector.books()
+        assert (books["stored"], books["pending"], books["quarantined"]) == (10, 2_500, 0)
+        assert collector.metric("davylamp_ingest_lag_seconds") > 0
+        ballast.unlink()
+        books = collector.settled_books()
+        assert (books["stored"], books["quarantined"]) == (2_510, 0)
+        assert collector.terminate() == 0
+
+
+def fill_up(path):
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(100_000)):
+            pass
+
+
+def test_a_sync_that_fails_is_never_acknowledged(start, tmp_path):
+    """fdatasync returns EIO: those requests get 503, the next ones a new segment."""
+    collector = start(WAL__TRACES_INTERVAL_S=0.1)
+    assert collector.post("traces", body()).status_code == 200
+    collector.settled_books()
+    with failing_syncs(collector.process.pid, tmp_path):
+        statuses = [collector.post("traces", body()).status_code for _ in range(6)]
+    assert 503 in statuses
+    assert set(statuses) <= {200, 503}
+    assert collector.post("traces", body()).status_code == 200
+    books = collector.settled_books()
+    assert books["stored"] == books["received"] == 10 * (2 + statuses.count(200))
+    assert collector.metric("davylamp_wal_appends_total", outcome="failed") == statuses.count(503)
+    found = collector.get("/api/v1/traces", service="pressed", limit="500")["traces"]
+    assert len(found) == books["stored"]
+
+
+@contextlib.contextmanager
+def failing_syncs(pid, folder):
+    """Every second fdatasync of each thread fails while the block runs."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    log = folder / "strace.log"
+    tracer = subprocess.Popen(
+        [
+            *("strace", "-f", "-p", str(pid), "-o", str(log), "-e", "trace=fdatasync"),
+            *("-e", "inject=fdatasync:error=EIO:when=1+2"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = tracer.stderr.readline()
+        if "attached" not in line:
+            pytest.skip(f"strace cannot attach here: {line.strip()}")
+        yield
+    finally:
+        tracer.terminate()
+        tracer.communicate(timeout=10)
