@@ -21,88 +21,73 @@ class SelfMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._received = Counter(
-            "davylamp_ingest_received",
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"davylamp_{name}", text, labels, registry=registry)
+
+        def durations(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(
+                f"davylamp_{name}_duration_seconds",
+                text,
+                labels,
+                buckets=_DURATION_BOUNDS_S,
+                registry=registry,
+            )
+
+        self._received = counter(
+            "ingest_received",
             "Spans and data points of acknowledged requests, rejected ones included.",
-            ("signal",),
-            registry=registry,
+            "signal",
         )
-        self._rejected = Counter(
-            "davylamp_ingest_rejected",
+        self._rejected = counter(
+            "ingest_rejected",
             "Items refused while the rest of their request was taken.",
-            ("signal", "reason"),
-            registry=registry,
+            *("signal", "reason"),
         )
-        self._repaired = Counter(
-            "davylamp_ingest_repaired",
-            "Items stored without a part that was invalid.",
-            ("signal", "reason"),
-            registry=registry,
+        self._repaired = counter(
+            "ingest_repaired", "Items stored without a part that was invalid.", "signal", "reason"
         )
-        self._duplicate = Counter(
-            "davylamp_ingest_duplicate",
+        self._duplicate = counter(
+            "ingest_duplicate",
             "Items of bodies that had been taken before: sent again after a lost answer.",
-            ("signal",),
-            registry=registry,
+            "signal",
         )
-        self._recovered = Counter(
-            "davylamp_ingest_recovered",
-            "Items found in the write-ahead log at start.",
-            ("signal",),
-            registry=registry,
+        self._recovered = counter(
+            "ingest_recovered", "Items found in the write-ahead log at start.", "signal"
         )
-        self._stored = Counter(
-            "davylamp_ingest_stored", "Items in the store.", ("signal",), registry=registry
-        )
-        self._quarantined = Counter(
-            "davylamp_ingest_quarantined",
+        self._stored = counter("ingest_stored", "Items in the store.", "signal")
+        self._quarantined = counter(
+            "ingest_quarantined",
             "Acknowledged items the store could not decode; their bodies are kept in files.",
-            ("signal",),
-            registry=registry,
+            "signal",
         )
-        self._miscounted = Counter(
-            "davylamp_store_miscounted",
+        self._miscounted = counter(
+            "store_miscounted",
             "Segments whose stored rows differ from the items acknowledged.",
-            ("signal",),
-            registry=registry,
+            "signal",
         )
-        self._requests = Counter(
-            "davylamp_otlp_requests",
+        self._requests = counter(
+            "otlp_requests",
             "Export requests by how they were answered.",
-            ("protocol", "signal", "outcome"),
-            registry=registry,
+            *("protocol", "signal", "outcome"),
         )
-        self._sync_duration = Histogram(
-            "davylamp_wal_sync_duration_seconds",
-            "Write and sync of one group of appends.",
-            buckets=_DURATION_BOUNDS_S,
-            registry=registry,
-        )
-        self._synced = Counter(
-            "davylamp_wal_appends",
+        self._appends = counter(
+            "wal_appends",
             "Bodies appended to the write-ahead log, by whether they became durable.",
-            ("outcome",),
-            registry=registry,
+            "outcome",
         )
-        self._lost = Counter(
-            "davylamp_wal_unreadable_bytes",
+        self._unreadable = counter(
+            "wal_unreadable_bytes",
             "Bytes at start that are no frame: torn (never acknowledged) or damaged (lost).",
-            ("kind",),
-            registry=registry,
+            "kind",
         )
-        self._insert_duration = Histogram(
-            "davylamp_store_insert_duration_seconds",
-            "Insert of one segment.",
-            ("signal",),
-            buckets=_DURATION_BOUNDS_S,
-            registry=registry,
-        )
-        self._insert_failures = Counter(
-            "davylamp_store_insert_failures",
+        self._insert_failures = counter(
+            "store_insert_failures",
             "Inserts that failed, by whether the store or the bytes are to blame.",
-            ("kind",),
-            registry=registry,
+            "kind",
         )
+        self._sync_duration = durations("wal_sync", "Write and sync of one group of appends.")
+        self._insert_duration = durations("store_insert", "Insert of one segment.", "signal")
 
     def show_limits(self, limits: LimitsConfig, wal: WalConfig) -> None:
         """Every limit beside the numbers it bounds."""
@@ -174,23 +159,23 @@ class SelfMetrics:
     def synced(self, duration_s: float, entry_count: int) -> None:
         """One group of appends is durable."""
         self._sync_duration.observe(duration_s)
-        self._synced.labels("durable").inc(entry_count)
+        self._appends.labels("durable").inc(entry_count)
 
     def failed(self, entry_count: int) -> None:
         """One group of appends is not."""
-        self._synced.labels("failed").inc(entry_count)
+        self._appends.labels("failed").inc(entry_count)
 
     def recovered(self, *, torn_bytes: int, damaged_bytes: int) -> None:
         """What the log found at start."""
-        self._lost.labels("torn").inc(torn_bytes)
-        self._lost.labels("damaged").inc(damaged_bytes)
+        self._unreadable.labels("torn").inc(torn_bytes)
+        self._unreadable.labels("damaged").inc(damaged_bytes)
 
     def inserted(self, signal: Signal, duration_s: float) -> None:
         """The store took a segment."""
         self._insert_duration.labels(signal).observe(duration_s)
 
     def insert_failed(self, kind: str) -> None:
-        """The store did not; ``kind`` is unavailable or poisoned."""
+        """The store did not; ``kind`` is unavailable, poisoned or internal."""
         self._insert_failures.labels(kind).inc()
 
     def settled(self, signal: Signal, *, stored: int, quarantined: int) -> None:

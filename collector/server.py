@@ -31,7 +31,7 @@ from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
 from collector.selfmetrics import SelfMetrics
-from collector.sockets import listening, port_message, require_loopback
+from collector.sockets import BACKLOG, listening, port_message, require_loopback
 from collector.store.engine import open_store
 from collector.store.errors import StoreError
 from collector.wal.errors import WalError
@@ -42,6 +42,9 @@ logger = logging.getLogger("collector")
 #: Seconds a stop may take: for answers under way, then for what waits for the store.
 STOP_ANSWERS_S: Final = 1.0
 STOP_STORE_S: Final = 2.0
+#: Connections of one HTTP server, and calls of the gRPC server; one more is refused at once.
+MAX_CONNECTIONS: Final = 1_000
+MAX_CALLS: Final = 256
 #: Longer than exporters keep idle connections, so that the client closes first.
 KEEP_ALIVE_S: Final = 75
 
@@ -84,8 +87,11 @@ class _Collector:
     async def serve(self) -> None:
         """Open everything from the inside out, wait, close in reverse."""
         config = self._config
+        stopped = _stop_signal()
         require_loopback(config.host)
         async with contextlib.AsyncExitStack() as stack:
+            # gRPC's core tells only that binding failed; a socket of our own tells why.
+            listening(config.host, config.otlp_grpc_port, "otlp_grpc_port").close()
             http_socket = listening(config.host, config.otlp_http_port, "otlp_http_port")
             stack.enter_context(http_socket)
             api_socket = listening(config.host, config.api_port, "api_port")
@@ -96,7 +102,6 @@ class _Collector:
             stack.callback(pipeline.close, STOP_STORE_S)
             pipeline.start()
             self._show_state(pipeline)
-            # The read API outlives the receivers, so that a stop can be watched.
             api = build_app(
                 store, pipeline, self._clock, registry=self._registry, config=config.store
             )
@@ -106,7 +111,6 @@ class _Collector:
             )
             await stack.enter_async_context(_served(receiver, http_socket))
             grpc_port = await self._serve_grpc(stack, pipeline)
-            stopped = _stop_signal()
             ports = {
                 "otlp_grpc_port": grpc_port,
                 "otlp_http_port": http_socket.getsockname()[1],
@@ -128,6 +132,7 @@ class _Collector:
         config = self._config
         receiver = OtlpGrpc(pipeline.intake, self._in_flight, self._metrics, self._rng)
         server = grpc.aio.server(
+            maximum_concurrent_rpcs=MAX_CALLS,
             options=(
                 ("grpc.max_receive_message_length", config.limits.max_body_bytes),
                 # Else a second collector would share the port and get half of the requests.
@@ -135,8 +140,6 @@ class _Collector:
             ),
         )
         server.add_generic_rpc_handlers(receiver.handlers())
-        # The core tells only that binding failed; a socket of our own tells why.
-        listening(config.host, config.otlp_grpc_port, "otlp_grpc_port").close()
         address = f"[{config.host}]" if ":" in config.host else config.host
         try:
             port = server.add_insecure_port(f"{address}:{config.otlp_grpc_port}")
@@ -170,6 +173,8 @@ async def _served(app: Any, listener: socket.socket) -> Any:
         server_header=False,
         timeout_graceful_shutdown=round(STOP_ANSWERS_S),
         timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

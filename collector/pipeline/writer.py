@@ -99,6 +99,10 @@ class StoreWriter:
                 self._metrics.insert_failed("unavailable")
                 if attempt == 1:
                     logger.warning("%s waits for the store: %s", segment.token, error)
+            except Exception:
+                # A bug of ours must not end this thread: senders would be refused for ever.
+                self._metrics.insert_failed("internal")
+                logger.exception("%s could not be stored", segment.token)
             if self._is_stopping.wait(pause_s):
                 return None
         raise AssertionError("the pauses never end")
@@ -107,10 +111,10 @@ class StoreWriter:
         def insert(path: Path, token: str) -> None:
             try:
                 self._insert(path, segment.signal, token)
-            except SuspectSegment as error:
+            except blamed as error:
                 raise PoisonedSegment(str(error), code=error.code) from error
 
-        blamed = (PoisonedSegment, SuspectSegment) if is_last_patience else (PoisonedSegment,)
+        blamed = (PoisonedSegment, SuspectSegment) if is_last_patience else PoisonedSegment
         try:
             rows = self._insert(segment.path, segment.signal, segment.token)
         except blamed as error:

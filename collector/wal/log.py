@@ -179,7 +179,10 @@ class Wal:
         started_s = self._clock.monotonic_s()
         try:
             self._write(signal, entries)
-        except (OSError, WalUnavailable) as error:
+        except Exception as error:
+            if not isinstance(error, OSError | WalUnavailable):
+                # A bug of ours must not end this thread: nobody would be answered any more.
+                logger.exception("an append failed")
             self._metrics.failed(len(entries))
             failure = WalUnavailable(f"the write-ahead log cannot be written: {error}")
             for entry in entries:

@@ -95,7 +95,8 @@ def test_json_in_json_out(collector, wait_for):
     ) == (200, {}, "application/json")
     wait_for(lambda: "json-in" in names(collector))
     trace_id = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"].lower()
-    (stored,) = wait_for(lambda: collector.get(f"/api/v1/traces/{trace_id}")["spans"])
+    collector.settled_books()
+    (stored,) = collector.get(f"/api/v1/traces/{trace_id}")["spans"]
     assert (stored["name"], stored["duration_ns"]) == ("from json", 5_000_000)
 
 
