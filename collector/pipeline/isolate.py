@@ -56,7 +56,9 @@ def isolate(segment: Segment, insert: Insert) -> Isolated:
     for start, end in contents.damaged:
         name = f"{segment.token}.damaged-{start}"
         write_durably(segment.path.parent / QUARANTINE / name, (data[start:end],))
-    return Isolated(stored, max(segment.item_count - stored, 0))
+    # A file that could not be cut after a failed sync holds frames beyond those in the books.
+    stored = min(stored, segment.item_count)
+    return Isolated(stored, segment.item_count - stored)
 
 
 def _is_stored(

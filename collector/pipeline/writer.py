@@ -82,7 +82,6 @@ class StoreWriter:
             done = self._stored(segment)
             if done is None:
                 return
-            segment.path.unlink(missing_ok=True)
             signal, stored, quarantined = segment.signal, done.stored, done.quarantined
             self._accounting.settled(
                 signal, stored=stored, quarantined=quarantined, size_bytes=segment.size_bytes
@@ -94,7 +93,9 @@ class StoreWriter:
         """Try until it worked; None when stopping in between."""
         for attempt, pause_s in enumerate(pauses_s(self._rng), 1):
             try:
-                return self._attempt(segment, is_last_patience=attempt >= SUSPECT_ATTEMPTS)
+                done = self._attempt(segment, is_last_patience=attempt >= SUSPECT_ATTEMPTS)
+                segment.path.unlink(missing_ok=True)
+                return done
             except (StoreUnavailable, OSError) as error:
                 self._metrics.insert_failed("unavailable")
                 if attempt == 1:

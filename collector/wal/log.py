@@ -80,6 +80,7 @@ class Wal:
         found = recover(config.path, now_monotonic_s=clock.monotonic_s())
         metrics.recovered(torn_bytes=found.torn_bytes, damaged_bytes=found.damaged_bytes)
         self.recovered = found.segments
+        # Bounded by who appends: the bytes in it are reserved from ``max_backlog_bytes`` first.
         self._waiting: deque[_Entry] = deque()
         self._arrived = threading.Condition()
         self._is_closing = False
