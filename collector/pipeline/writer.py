@@ -93,9 +93,7 @@ class StoreWriter:
         """Try until it worked; None when stopping in between."""
         for attempt, pause_s in enumerate(pauses_s(self._rng), 1):
             try:
-                done = self._attempt(segment, is_last_patience=attempt >= SUSPECT_ATTEMPTS)
-                segment.path.unlink(missing_ok=True)
-                return done
+                return self._attempt(segment, is_last_patience=attempt >= SUSPECT_ATTEMPTS)
             except (StoreUnavailable, OSError) as error:
                 self._metrics.insert_failed("unavailable")
                 if attempt == 1:
@@ -109,6 +107,11 @@ class StoreWriter:
         raise AssertionError("the pauses never end")
 
     def _attempt(self, segment: Segment, *, is_last_patience: bool) -> Isolated:
+        done = self._whole_or_isolated(segment, is_last_patience=is_last_patience)
+        segment.path.unlink(missing_ok=True)
+        return done
+
+    def _whole_or_isolated(self, segment: Segment, *, is_last_patience: bool) -> Isolated:
         def insert(path: Path, token: str) -> None:
             try:
                 self._insert(path, segment.signal, token)
