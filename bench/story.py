@@ -144,8 +144,8 @@ def report(rows: list[dict], result: dict, runs: int, seed: int) -> str:
 
 `python -m bench.story --runs {runs} --seed {seed}` on two shared cores, each run from an empty
 folder. Seconds count from the first viewer's request that reached the canary; "ready" counts from
-the start of the command. Limits: ready {READY_MAX_S:.0f} s, F01 gone {GONE_MAX_S:.0f} s, N5 promoted
-{PROMOTED_MAX_S:.0f} s.
+the start of the command. Limits: ready {READY_MAX_S:.0f} s, F01 gone {GONE_MAX_S:.0f} s,
+N5 promoted {PROMOTED_MAX_S:.0f} s.
 
 {table(rows)}
 
