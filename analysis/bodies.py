@@ -15,8 +15,8 @@ MAX_INSTANCES: Final = 1_000
 #: Complaints about one body that are told.
 MAX_COMPLAINTS: Final = 5
 
-# The alphabet telemetry allows for deployment ids; it also goes into URLs.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+# What telemetry allows in deployment ids, but for the slash: it is a part of paths here.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}$")]
 ShortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 # Printable, no control characters: it is shown to people and signed.
 Label = Annotated[

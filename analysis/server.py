@@ -69,7 +69,7 @@ async def _serve(config: AnalysisConfig, listener: socket.socket, clock: Clock) 
     )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    with contextlib.closing(Ledger.open(config.ledger_url, clock, addressing)) as ledger:
+    with contextlib.closing(Ledger.open(config.database_url, clock, addressing)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         deliverer = Deliverer(ledger, config.endpoint, clock, rng, metrics)
