@@ -13,7 +13,6 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-
 # Events of one arm in one interval beyond which a count is taken for a fault: no service serves
 # so many, and up to here sums are exact in a double.
 COUNT_MAX = 10**12

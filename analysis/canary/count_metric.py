@@ -108,7 +108,7 @@ class CountMetric:
     @property
     def certified(self) -> bool:
         """Whether "bad share higher by less than the pass margin" is shown."""
-        return self._safe is not None and self._safe.max_log_e >= -math.log(self._rule.pass_alpha)
+        return self._safe is not None and self._safe.log_e >= -math.log(self._rule.pass_alpha)
 
     @property
     def practical(self) -> bool:
@@ -153,7 +153,7 @@ class CountMetric:
             effects = (Effect(*found.ratio, "ratio", "ratio of shares"),)
             for arm, low, high in zip(arms, found.low, found.high, strict=True):
                 arm["bad_ratio_low"], arm["bad_ratio_high"] = low, high
-        certificates = {} if self._safe is None else {"share": self._safe.max_log_e}
+        certificates = {} if self._safe is None else {"share": self._safe.log_e}
         return MetricLook(
             name=self.config.name,
             kind=str(self.config.kind),

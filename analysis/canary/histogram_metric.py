@@ -129,7 +129,7 @@ class HistogramMetric:
     def certified(self) -> bool:
         """Whether "slower by less than the pass margins" is shown at p50 and at p90."""
         need = -math.log(self._rule.pass_alpha)
-        return not self.constant and all(c.max_log_e >= need for c in self._safe.values())
+        return not self.constant and all(c.log_e >= need for c in self._safe.values())
 
     @property
     def practical(self) -> bool:
@@ -207,7 +207,7 @@ class HistogramMetric:
             weight=self.weight,
             log_e_value=self.log_e,
             p_value=anytime_p_value(self._worse.max_log_e),
-            certificates={name: c.max_log_e for name, c in self._safe.items()},
+            certificates={name: c.log_e for name, c in self._safe.items()},
             baseline=self._summary(0),
             canary=self._summary(1),
             effect=main,
