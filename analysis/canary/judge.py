@@ -149,17 +149,17 @@ class CanaryJudge:
         return None
 
     def _failed(self, now: int) -> Verdict | tuple[Reason, str] | None:
-        culprits = [
+        beyond_doubt = [
             m for m in self._all() if m.max_log_e >= -math.log(self.config.alpha * m.weight)
         ]
-        if not culprits:
+        enough = [m for m in beyond_doubt if min(m.requests) >= self._need_fail(m)]
+        if not enough or self._looks < self.config.min_looks:
             return None
-        culprits.sort(key=lambda m: -(math.log(m.weight) + m.log_e))
-        enough = [m for m in culprits if min(m.requests) >= self._need_fail(m)]
+        enough.sort(key=lambda m: -(math.log(m.weight) + m.log_e))
         culprit = next((m for m in enough if m.practical and m.log_e > 0), None)
-        if culprit is None or self._looks < self.config.min_looks:
-            worst = culprits[0]
-            return Reason.SMALL_EFFECT, f"Different beyond doubt, but small: {worst.describe()}."
+        if culprit is None:
+            text = f"Different beyond doubt, but small: {enough[0].describe()}."
+            return Reason.SMALL_EFFECT, text
         summary = f"The canary is worse: {culprit.describe()}."
         return Verdict(
             VerdictKind.FAIL,
