@@ -98,6 +98,7 @@ class QuantileCertificate:
         """JSON-able; floats survive exactly."""
         return {
             "logs": self._logs.tolist(),
+            "log_e": self.log_e,
             "max_log_e": self.max_log_e,
             "blocks": self.blocks,
         }
@@ -105,6 +106,6 @@ class QuantileCertificate:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`to_state` of an equally configured certificate returned."""
         self._logs = np.array(state["logs"], dtype=float)
-        self.log_e = float(log_mean_exp(self._logs, _WEIGHTS))
+        self.log_e = float(state["log_e"])
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

@@ -121,6 +121,7 @@ class RankProcess:
         """JSON-able; floats survive exactly."""
         return {
             "logs": self._logs.tolist(),
+            "log_e": self.log_e,
             "max_log_e": self.max_log_e,
             "blocks": self.blocks,
         }
@@ -131,6 +132,6 @@ class RankProcess:
         if logs.shape != self._logs.shape:
             raise ValueError(f"need {len(self._logs)} alternatives, got {len(logs)}")
         self._logs = logs
-        self.log_e = float(log_mean_exp(self._logs, self._weights))
+        self.log_e = float(state["log_e"])
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])
