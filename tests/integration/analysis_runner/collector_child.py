@@ -81,9 +81,7 @@ async def serve(folder: Path, port: int) -> None:
         path.write_bytes(b"".join(bodies))
         return {"rows": store.insert_segment(path, Signal.METRICS, token).rows}
 
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error")
-    )
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

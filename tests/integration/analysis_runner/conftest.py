@@ -377,9 +377,7 @@ def quiet_telemetry():
         cardinality_limit=2000,
         disabled=True,
     )
-    return assemble(
-        settings, stats=StatsCounter(), clock=SystemClock(), processors=(), readers=()
-    )
+    return assemble(settings, stats=StatsCounter(), clock=SystemClock(), processors=(), readers=())
 
 
 @pytest.fixture
