@@ -220,16 +220,9 @@ def _operator_routes(app: FastAPI, controller: Controller) -> None:
 
 def _published(instance: Instance) -> dict[str, Any]:
     """What may be known of an instance; which release it was built from is not told."""
-    spec = instance.spec
-    return {
-        "instance_id": instance.instance_id,
-        "service": spec.service,
-        "zone": spec.zone,
-        "version": spec.version,
-        "arm": spec.arm,
-        "pid": instance.pid,
-        "port": instance.port,
-    }
+    shown = instance.to_json()
+    del shown["spec"]["build"]
+    return shown
 
 
 async def _limited_body(request: Request) -> bytes | None:
