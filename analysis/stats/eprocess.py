@@ -30,7 +30,8 @@ from analysis.stats.projection import log_mean_exp
 @dataclass(frozen=True, slots=True)
 class DifferenceBets:
     """Alternatives: everything slower by a ratio, a tail ``(share, times slower)``, and a plug-in
-    that follows the canary's own past with the weight of ``plug_in_prior_count`` events."""
+    that follows the canary's own past with the weight of ``plug_in_prior_count`` events.
+    """
 
     scale_ratios: tuple[float, ...]
     tails: tuple[tuple[float, float], ...]
