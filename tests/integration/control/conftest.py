@@ -30,6 +30,7 @@ from analysis.webhooks.events import Addressing
 from telemetry.clock import SystemClock
 
 ROOT = Path(__file__).parents[3]
+RUN_CHILD = Path(__file__).with_name("run_child.py")
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 TOKEN = "a-token-of-this-test"
 DEADLINE_S = 20.0
@@ -224,33 +225,35 @@ class Process:
         return self.popen.wait(10)
 
 
-@pytest.fixture
-def start_process(tmp_path, secret_file):
-    """``start_process(url, mode="act")`` runs analysis.server in a process until the test ends."""
-    token_file = tmp_path / "api.token"
+@contextlib.contextmanager
+def processes(folder: Path):
+    """``start(receiver_url, ...)`` runs analysis.server in a process until the block ends."""
+    token_file, secret_file = folder / "api.token", folder / "webhook.secret"
     token_file.write_text(TOKEN + "\n")
+    secret_file.write_text(SECRET + "\n")
     started = []
 
     def start(receiver_url: str, *, mode: str = "act", port: int = 0, **changes) -> Process:
         settings = {
             "host": "127.0.0.1",
             "api_port": port,
-            "database_url": f"sqlite:///{tmp_path / 'ledger.db'}",
+            "database_url": f"sqlite:///{folder / 'ledger.db'}",
             "api_token_file": str(token_file),
             "secret_file": str(secret_file),
             "url": receiver_url,
             "mode": mode,
             **changes,
         }
-        stderr = tmp_path / f"stderr-{len(started)}"
-        popen = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_child.py")), json.dumps(settings)],
-            stdout=subprocess.PIPE,
-            stderr=stderr.open("w"),
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        stderr = folder / f"stderr-{len(started)}"
+        with stderr.open("w") as errors:
+            popen = subprocess.Popen(
+                [sys.executable, str(RUN_CHILD), json.dumps(settings)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
         started.append(popen)
         line = popen.stdout.readline()
         if not line.startswith("ready analysis "):
@@ -258,12 +261,28 @@ def start_process(tmp_path, secret_file):
             return Process(popen, 0, stderr)
         return Process(popen, json.loads(line.removeprefix("ready analysis "))["api_port"], stderr)
 
-    yield start
-    for popen in started:
-        with contextlib.suppress(ProcessLookupError):
-            popen.kill()
-        popen.wait(10)
-        popen.stdout.close()
+    try:
+        yield start
+    finally:
+        for popen in started:
+            with contextlib.suppress(ProcessLookupError):
+                popen.kill()
+            popen.wait(10)
+            popen.stdout.close()
+
+
+@pytest.fixture
+def start_process(tmp_path):
+    """Processes on this test's folder."""
+    with processes(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_process(tmp_path_factory):
+    """One process for all tests of a module that leave nothing behind."""
+    with processes(tmp_path_factory.mktemp("shared")) as start:
+        yield start("http://127.0.0.1:9/nobody")
 
 
 @pytest.fixture
