@@ -18,14 +18,15 @@ logger = logging.getLogger("samples.child")
 PR_SET_PDEATHSIG = 1
 
 
-def run_child(main: Callable[[Birth], None], birth: Birth) -> NoReturn:
+def run_child(main: Callable[[Birth], None], birth: Birth, parent_pid: int) -> NoReturn:
     """Run ``main`` and leave without the parent's exit handlers."""
     code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _die_with_parent()
-        main(birth)
+        if os.getppid() == parent_pid:  # else it died before it could be asked to tell us
+            main(birth)
         code = 0
     except KeyboardInterrupt:
         code = 0

@@ -1,6 +1,6 @@
 """How soon does the judge see a bad release, and how soon does it let a good one pass?
 
-python -m bench.canary.detect --runs 40 --rate-per-s 12 --release F02-legacy-tv-30%-fail
+python -m bench.canary.detect --runs 40 --rate-per-s 12 --release F01-legacy-tv-30%-fail
 """
 
 from __future__ import annotations

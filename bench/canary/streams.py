@@ -39,7 +39,7 @@ RELEASES = {
     r.name: r
     for r in (
         HEALTHY,
-        Release("F02-legacy-tv-30%-fail", legacy_failure_ratio=0.3),
+        Release("F01-legacy-tv-30%-fail", legacy_failure_ratio=0.3),
         Release("F03-slow-50%", start_factor=1.5, server_factor=1.5),
         Release("F04-10%-fail-on-device", device_failure_ratio=0.1),
         Release("errors-3%", error_ratio=0.03),
