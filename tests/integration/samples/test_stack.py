@@ -74,11 +74,8 @@ def test_it_may_be_ended_while_it_starts(start_stack, otlp, until, begun):
     assert stack.stderr_file.read_text() == ""
 
 
-@pytest.mark.parametrize(
-    "slot", ["playback/a/stable", "edge/a/stable", "steering/a/stable", "viewers/a/stable"]
-)
-def test_a_killed_instance_comes_back(stack, until, slot):
-    """On the same address, under a new name; viewers are served afterwards."""
+def kill(stack, until, slot):
+    """``kill -9``; (the instance before, the one that took its place)."""
     before = stack.instances()[slot]
     os.kill(before["pid"], signal.SIGKILL)
 
@@ -86,11 +83,24 @@ def test_a_killed_instance_comes_back(stack, until, slot):
         found = stack.instances().get(slot)
         return found if found and found["pid"] != before["pid"] else None
 
-    after = until(back)
+    return before, until(back)
+
+
+@pytest.mark.parametrize("slot", ["playback/a/stable", "edge/a/stable", "steering/a/stable"])
+def test_a_killed_instance_comes_back(stack, until, slot):
+    """On the same address, under a new name; viewers are served afterwards."""
+    before, after = kill(stack, until, slot)
     assert after["port"] == before["port"]
     assert after["instance_id"] != before["instance_id"]
-    served = stack.counts().get("plays_success", 0) if "viewers" not in slot else 0
-    until(lambda: served < stack.counts().get("plays_success", 0) != 0)
+    served = stack.counts().get("plays_success", 0)
+    until(lambda: stack.counts().get("plays_success", 0) > served)
+
+
+def test_a_killed_audience_comes_back(stack, until):
+    """Reports go on although the process that made the last one is gone."""
+    kill(stack, until, "viewers/a/stable")
+    last = stack.counts()
+    until(lambda: (now := stack.counts()) != last and now.get("plays_success"))
 
 
 def test_the_deployer_comes_back_to_the_same_table(stack, until):
