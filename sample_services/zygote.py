@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sample_services.birth import run_child
+from sample_services.birth import ENDING, run_child
 from sample_services.config import SamplesConfig
 from sample_services.errors import ZygoteError
 from sample_services.instances import Instance, InstanceSpec, spec_from_json
@@ -114,7 +114,9 @@ class Zygote:
 
     def _turn(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
-            key.data()
+            # One event's work may have closed what another event of this turn is about.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
         now_s = time.monotonic()
         for slot in list(self._slots.values()):
             if slot.kill_at_s is not None and now_s >= slot.kill_at_s:
@@ -221,15 +223,18 @@ class Zygote:
             self._close_what_is_the_parents(ours)
             self._mains[slot.spec.service](born)
 
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             pid = os.fork()
+            if pid == 0:
+                run_child(main, birth, parent_pid)
         except OSError as error:
             self._forget_ready_pipe(slot)
             if ours is not None:
                 ours.close()
             raise ZygoteError(f"cannot fork {slot.spec.slot}: {error.strerror}") from error
-        if pid == 0:
-            run_child(main, birth, parent_pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         return pid
 
     def _respawn(self, slot: Slot) -> None:
@@ -282,7 +287,6 @@ class Zygote:
         return listener
 
     def _close_what_is_the_parents(self, ours: socket.socket | None) -> None:
-        signal.set_wakeup_fd(-1)
         for end in (*self._wakeup, self._deployer, ours):
             if end is not None:
                 end.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -83,9 +84,10 @@ class Controller:
         await self.fleet.close()
         await self.analysis.close()
 
-    def receive(self, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    def receive(self, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Admit and begin a command. Raises CommandRefusedError.
 
+        ``headers`` may hold a name twice, which the verifier wants to see.
         A message seen before is accepted again and not acted on again: its sender did not get
         our first answer.
         """
@@ -120,6 +122,8 @@ def build_app(controller: Controller) -> FastAPI:
         wait_s: Annotated[float, Query(ge=0.0, le=MAX_WAIT_S)] = 0.0,
         reader: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
+        if controller.deployer.publisher.closed:
+            return _refusal(503, "ending", "this deployer is going down")
         table = await controller.deployer.publisher.read(reader, after_version, wait_s)
         return json_response(table.to_json())
 
@@ -128,9 +132,8 @@ def build_app(controller: Controller) -> FastAPI:
         body = await _limited_body(request)
         if body is None:
             return _refusal(413, "too_large", f"at most {BODY_LIMIT_BYTES} bytes")
-        headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            return json_response(controller.receive(headers, body), 202)
+            return json_response(controller.receive(request.headers, body), 202)
         except CommandRefusedError as error:
             logger.warning("command refused: %s: %s", error.code, error)
             controller.journal.write("command_refused", code=error.code, status=error.status)
@@ -240,4 +243,5 @@ def _refusal(status: int, code: str, message: str) -> Response:
 
 def main(birth: Birth) -> None:
     """The deployer, until SIGTERM."""
-    serve(build_app(Controller(birth, SystemClock())), birth)
+    controller = Controller(birth, SystemClock())
+    serve(build_app(controller), birth, controller.deployer.publisher.close)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,17 +26,29 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from analysis.decisions.records import Arm, Decision, Declaration
+from analysis.decisions.states import Action, DecisionState
+from analysis.webhooks import signing
+from analysis.webhooks.events import Addressing, render
+
 ROOT = Path(__file__).parents[3]
 #: For everything that must happen; generous, because the machine may be busy.
 DEADLINE_S = 60.0
+API_TOKEN = "token-of-this-test"
 
 
-def wait_until(reached: Callable[[], Any], deadline_s: float = DEADLINE_S, what: str = "") -> Any:
+def wait_until(
+    reached: Callable[[], Any],
+    *,
+    deadline_s: float = DEADLINE_S,
+    pause_s: float = 0.05,
+    what: str = "",
+) -> Any:
     """The first true value of ``reached``; fails when there is none in time."""
     ends_s = time.monotonic() + deadline_s
     while not (found := reached()):
         assert time.monotonic() < ends_s, f"not within {deadline_s} s: {what or reached}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return found
 
 
@@ -51,7 +66,8 @@ class HttpReceiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.posts.append((self.path, dict(self.headers), body))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.posts.append((self.path, headers, body))
                 status, reply = receiver.answer(self.path, body)
                 self.send_response(status)
                 self.send_header("Content-Type", receiver.reply_type)
@@ -111,41 +127,34 @@ class PointSeen:
 
 
 class OtlpReceiver(HttpReceiver):
-    """A real OTLP/HTTP endpoint that keeps what it is sent, as the sample stack's collector."""
+    """A real OTLP/HTTP endpoint that keeps what it is sent, as the sample stack's collector.
+
+    Bodies are decoded when somebody asks, each once, so that waiting costs the stack no processor.
+    """
 
     reply_type = "application/x-protobuf"
+
+    def __init__(self) -> None:
+        self._decoded: dict[str, int] = defaultdict(int)
+        self._spans: list[SpanSeen] = []
+        self._newest: dict[str, dict[tuple[Any, ...], PointSeen]] = defaultdict(dict)
+        super().__init__()
 
     def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
         return 200, b""
 
     def spans(self) -> list[SpanSeen]:
-        found = []
-        for path, _, body in list(self.posts):
-            if path == "/v1/traces":
-                for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    resource = plain(resource_spans.resource.attributes)
-                    for scope_spans in resource_spans.scope_spans:
-                        for span in scope_spans.spans:
-                            found.append(SpanSeen(resource, plain(span.attributes), span))
-        return found
+        self._decode("/v1/traces", ExportTraceServiceRequest, self._take_spans)
+        return self._spans
 
-    def points(self, metric: str, since_post: int = 0) -> list[PointSeen]:
-        """The newest point of each series of ``metric``, from the posts beginning there."""
-        newest: dict[tuple[Any, ...], PointSeen] = {}
-        for path, _, body in self.posts[since_post:]:
-            if path != "/v1/metrics" or metric.encode() not in body:
-                continue
-            for resource_metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                resource = plain(resource_metrics.resource.attributes)
-                for scope_metrics in resource_metrics.scope_metrics:
-                    for sent in scope_metrics.metrics:
-                        if sent.name == metric:
-                            newest |= dict(points_of(resource, sent))
-        return list(newest.values())
+    def points(self, metric: str) -> list[PointSeen]:
+        """The newest point of each series of ``metric``."""
+        self._decode("/v1/metrics", ExportMetricsServiceRequest, self._take_metrics)
+        return list(self._newest[metric].values())
 
     def total(self, metric: str, **match: Any) -> float:
         """Sum over the cumulative series whose attributes match (dots written as ``_``)."""
-        return sum(point.total for point in self.matching(metric, **match))
+        return sum(seen.total for seen in self.matching(metric, **match))
 
     def matching(self, metric: str, **match: Any) -> list[PointSeen]:
         wanted = {key.replace("_", "."): value for key, value in match.items()}
@@ -155,6 +164,27 @@ class OtlpReceiver(HttpReceiver):
             if all({**seen.resource, **seen.attributes}.get(k) == v for k, v in wanted.items())
         ]
 
+    def _decode(self, path: str, message: Any, take: Callable[[Any], None]) -> None:
+        first = self._decoded[path]
+        posts = self.posts[first:]
+        self._decoded[path] += len(posts)
+        for posted_to, _, body in posts:
+            if posted_to == path:
+                take(message.FromString(body))
+
+    def _take_spans(self, request: ExportTraceServiceRequest) -> None:
+        for sent in request.resource_spans:
+            resource = plain(sent.resource.attributes)
+            for scope in sent.scope_spans:
+                self._spans += [SpanSeen(resource, plain(s.attributes), s) for s in scope.spans]
+
+    def _take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for sent in request.resource_metrics:
+            resource = plain(sent.resource.attributes)
+            for scope in sent.scope_metrics:
+                for metric in scope.metrics:
+                    self._newest[metric.name] |= dict(points_of(resource, metric))
+
 
 def points_of(resource, sent):
     kind = sent.WhichOneof("data")
@@ -162,8 +192,11 @@ def points_of(resource, sent):
     for point in data.data_points:
         attributes = plain(point.attributes)
         key = (resource["service.instance.id"], *sorted(attributes.items()))
-        yield key, PointSeen(
-            resource, attributes, kind, getattr(data, "aggregation_temporality", 0), point
+        yield (
+            key,
+            PointSeen(
+                resource, attributes, kind, getattr(data, "aggregation_temporality", 0), point
+            ),
         )
 
 
@@ -204,10 +237,17 @@ class Stack:
             "state_dir": str(folder / "state"),
             **changes,
         }
+        self.secret = new_secret()
+        (folder / "webhook.secret").write_text(self.secret)
+        (folder / "api.token").write_text(API_TOKEN)
         self.stderr_file = folder / "stderr"
         with self.stderr_file.open("w") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("stack_child.py"), json.dumps(self.fields)],
+                [
+                    sys.executable,
+                    Path(__file__).with_name("stack_child.py"),
+                    json.dumps(self.fields),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -260,6 +300,14 @@ class Stack:
 
         return wait_until(reached, what=f"{deployment_id} {state}")
 
+    def journal(self) -> list[dict[str, Any]]:
+        """What the deployer wrote down."""
+        path = Path(self.fields["state_dir"]) / "samples" / "journal.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def commander(self, deployment: Mapping[str, Any], analysis_url: str) -> Commander:
+        return Commander(self, deployment, analysis_url)
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
@@ -268,6 +316,81 @@ class Stack:
             return self.process.wait(DEADLINE_S)
         finally:
             self.process.stdout.close()
+
+
+class Commander:
+    """Makes commands as the analysis does, with its own renderer and signer, and posts them."""
+
+    def __init__(self, stack: Stack, deployment: Mapping[str, Any], analysis_url: str) -> None:
+        self._stack = stack
+        self._analysis_url = analysis_url
+        fields = stack.fields
+        arms = {
+            arm: Arm(deployment[arm]["version"], deployment[arm]["digest"], ("i-1",))
+            for arm in ("baseline", "canary")
+        }
+        self.declaration = Declaration(
+            deployment_id=deployment["deployment_id"],
+            environment=fields["environment"],
+            service=deployment["service"],
+            started_unix_nano=deployment["started_unix_nano"],
+            expires_unix_nano=deployment["expires_unix_nano"],
+            **arms,
+        )
+
+    def body(self, action: str = "rollback", *, lifetime_s: float = 60.0, **changes: Any) -> bytes:
+        """A rendered command; ``changes`` are fields of the decision."""
+        now = time.time_ns()
+        decision = Decision(
+            **{
+                "decision_id": f"dec_{secrets.token_hex(8)}",
+                "deployment_id": self.declaration.deployment_id,
+                "environment": self.declaration.environment,
+                "service": self.declaration.service,
+                "action": Action(action),
+                "mode": "act",
+                "sequence": now,
+                "state": DecisionState.REQUESTED,
+                "verdict": "fail",
+                "summary": "more starts fail",
+                "culprit_metric": None,
+                "culprit_split": None,
+                "evidence_sha256": "0" * 64,
+                "rule_sha256": "0" * 64,
+                "supersedes": None,
+                "created_unix_nano": now,
+                "expires_unix_nano": now + round(lifetime_s * 1e9),
+                "delivered_unix_nano": None,
+                "acknowledged_unix_nano": None,
+                "completed_unix_nano": None,
+                "confirmed_unix_nano": None,
+                "history": (),
+            }
+            | changes
+        )
+        endpoint_id = self._stack.fields["endpoint_id"]
+        addressing = Addressing(endpoint_id, "", self._analysis_url, lifetime_s)
+        return render(decision, self.declaration, addressing)
+
+    def headers(
+        self, body: bytes, *, secret: str = "", webhook_id: str = "", age_s: int = 0
+    ) -> dict[str, str]:
+        """The signature of one attempt, by default with the secret the stack knows."""
+        keys = [signing.parse_secret(secret or self._stack.secret)]
+        message_id = webhook_id or f"msg_{secrets.token_hex(8)}"
+        return signing.headers(keys, message_id, int(time.time()) - age_s, body)
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        return self._stack.ask("POST", "/webhooks/davylamp", body, headers)
+
+    def command(self, action: str) -> tuple[int, dict[str, Any]]:
+        """Sign and post a fresh command."""
+        body = self.body(action)
+        return self.post(body, self.headers(body))
+
+
+def new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 @pytest.fixture(scope="session")
@@ -289,15 +412,27 @@ def analysis() -> Iterator[Analysis]:
     receiver.close()
 
 
+@pytest.fixture
+def another_secret() -> str:
+    return new_secret()
+
+
 @pytest.fixture(scope="module")
 def start_stack(tmp_path_factory) -> Iterator[Callable[..., Stack]]:
-    """``start_stack(field=value)``: a tiny stack; all are stopped at the end of the module."""
+    """``start_stack(field=value)``: a tiny stack, ready; all are stopped with their module.
+
+    ``start_stack.begin(...)`` does not wait, ``start_stack.started`` is all of them.
+    """
     started: list[Stack] = []
 
-    def start(**changes: Any) -> Stack:
+    def begin(**changes: Any) -> Stack:
         started.append(Stack(tmp_path_factory.mktemp("stack"), **changes))
-        return started[-1].wait_ready()
+        return started[-1]
 
+    def start(**changes: Any) -> Stack:
+        return begin(**changes).wait_ready()
+
+    start.begin, start.started = begin, started
     yield start
     for stack in started:
         stack.stop()
