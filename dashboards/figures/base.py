@@ -1,0 +1,204 @@
+"""What all charts share: the result types, axes, fonts, line styles and event markers.
+
+Figures are plain dicts with plain lists: building them costs a tenth of plotly's own objects, and
+lists can be patched point by point, which encoded arrays silently cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dashboards.theme import Palette
+from dashboards.wording import iso
+
+Figure = dict[str, Any]
+
+FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+FONT_PX: Final = 12
+#: Lines drawn in one chart; the rest is named in the summary.
+MAX_LINES: Final = 8
+#: Markers drawn on one chart, the newest first.
+MAX_MARKERS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure and one sentence that says the same to someone who does not see it."""
+
+    figure: Figure
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Why there is no chart, and what to do about it. Shown instead of bare axes."""
+
+    sentence: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Time axis of a chart."""
+
+    from_unix_s: float
+    to_unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An event on a time axis: a glyph above a thin line."""
+
+    unix_s: float
+    glyph: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineStyle:
+    colour: str
+    dash: str = "solid"
+    width: float = 2.0
+
+
+def layout(palette: Palette, revision: str = "fixed", **more: Any) -> dict[str, Any]:
+    """The common layout. ``revision``: what the reader hid stays hidden while it is the same."""
+    return {
+        "font": {"family": FONT, "size": FONT_PX, "color": palette.text},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 56, "r": 14, "t": 26, "b": 28},
+        "hovermode": "x unified",
+        "hoverlabel": {
+            "bgcolor": palette.panel,
+            "bordercolor": palette.axis,
+            "font": {"family": FONT, "size": FONT_PX, "color": palette.text},
+        },
+        "dragmode": False,
+        "uirevision": revision,
+        "showlegend": True,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "xanchor": "left",
+            "font": {"size": 11, "color": palette.muted},
+            "bgcolor": "rgba(0,0,0,0)",
+        },
+        **more,
+    }
+
+
+def axis(palette: Palette, **more: Any) -> dict[str, Any]:
+    """A value axis with a quiet grid."""
+    return {
+        "gridcolor": palette.grid,
+        "zeroline": False,
+        "linecolor": palette.axis,
+        "tickfont": {"size": 11, "color": palette.muted},
+        "fixedrange": True,
+        "automargin": True,
+        **more,
+    }
+
+
+def time_axis(palette: Palette, span: Span, **more: Any) -> dict[str, Any]:
+    """The time axis: fixed to the window, so that all charts of a page line up."""
+    return axis(
+        palette,
+        type="date",
+        range=[iso(span.from_unix_s), iso(span.to_unix_s)],
+        showgrid=False,
+        showline=True,
+        ticks="outside",
+        ticklen=4,
+        tickcolor=palette.axis,
+        nticks=6,
+        tickformatstops=[
+            {"dtickrange": [None, 60_000], "value": "%H:%M:%S"},
+            {"dtickrange": [60_000, 86_400_000], "value": "%H:%M"},
+        ],
+        hoverformat="%H:%M:%S UTC",
+        automargin=False,
+        **more,
+    )
+
+
+def line(
+    times_unix_s: Sequence[float],
+    values: Sequence[float | None],
+    name: str,
+    style: LineStyle,
+    **more: Any,
+) -> dict[str, Any]:
+    """One line; a step without a value is a gap, never 0."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [iso(time) for time in times_unix_s],
+        "y": list(values),
+        "name": name,
+        "line": {"color": style.colour, "dash": style.dash, "width": style.width},
+        "connectgaps": False,
+        **more,
+    }
+
+
+def line_style(
+    palette: Palette, label: str, index: int, cohort_of: Mapping[str, str]
+) -> LineStyle:
+    """Baseline blue and solid, canary orange and dashed, everything else by its place."""
+    cohort = cohort_of.get(label, label)
+    if cohort == "canary":
+        return LineStyle(palette.canary, "dash", 2.2)
+    if cohort == "baseline":
+        return LineStyle(palette.baseline, "solid", 2.2)
+    return LineStyle(palette.series[index % len(palette.series)])
+
+
+def with_markers(figure: Figure, markers: Sequence[Marker], palette: Palette, span: Span) -> Figure:
+    """The figure with a thin line and a glyph for each event inside the span."""
+    inside = [m for m in markers if span.from_unix_s <= m.unix_s <= span.to_unix_s]
+    shapes, annotations = [], []
+    for marker in sorted(inside, key=lambda m: -m.unix_s)[:MAX_MARKERS]:
+        at = iso(marker.unix_s)
+        shapes.append(
+            {
+                "type": "line",
+                "xref": "x",
+                "yref": "paper",
+                "x0": at,
+                "x1": at,
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": palette.marker, "width": 1, "dash": "dot"},
+                "layer": "below",
+            }
+        )
+        annotations.append(
+            {
+                "x": at,
+                "y": 0.99,
+                "xref": "x",
+                "yref": "paper",
+                "text": marker.glyph,
+                "hovertext": marker.label,
+                "showarrow": False,
+                "yanchor": "top",
+                "font": {"size": 12, "color": palette.text},
+                "bgcolor": palette.panel,
+                "borderpad": 1,
+            }
+        )
+    old = figure["layout"]
+    return {
+        **figure,
+        "layout": {
+            **old,
+            "shapes": [*old.get("shapes", []), *shapes],
+            "annotations": [*old.get("annotations", []), *annotations],
+        },
+    }

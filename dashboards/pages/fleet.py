@@ -1,0 +1,237 @@
+"""Fleet: are viewers hurt now, where, and what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards import playback
+from dashboards.answers.analysis import Anomaly, Canary, Event, Slo
+from dashboards.answers.collector import Service, Topology
+from dashboards.answers.reading import Answer, Unavailable, mapped, value_or
+from dashboards.components.canary_words import NO_ANOMALY, NO_CANARY, anomaly_list, canary_banner
+from dashboards.components.events import NO_EVENTS, chart_markers, event_list
+from dashboards.components.headline import headline, headline_block
+from dashboards.components.panel import block_part, chart_part, grid_part
+from dashboards.components.service_rows import COLUMNS, service_rows
+from dashboards.components.shell import choice, page_frame
+from dashboards.components.slo_tiles import NO_SLOS, slo_tiles
+from dashboards.config import DashboardsConfig
+from dashboards.data import Data
+from dashboards.figures.base import Marker, Message
+from dashboards.figures.starts import starts_chart
+from dashboards.figures.success import success_chart
+from dashboards.figures.topology import topology_chart
+from dashboards.health import service_status, with_recent_rates
+from dashboards.live import Block, Content, PartKind, Rows
+from dashboards.pages.common import WINDOW_OPTIONS, Page, View, step_s
+from dashboards.playback import Starts
+from dashboards.routes import PageQuery, Route
+from dashboards.wording import plural
+
+#: Rates in the table and the state of a service are of the last minute.
+RECENT_S: Final = 60.0
+#: Canaries looked through for the banner.
+_CANARIES: Final = 20
+NO_SERVICES: Final = Message(
+    "No service has been heard in this window.",
+    "Point an OpenTelemetry exporter at the collector (OTLP/HTTP port 4318, gRPC 4317).",
+)
+
+PARTS: Final[Mapping[str, PartKind]] = {
+    "fleet-headline": PartKind.BLOCK,
+    "fleet-canary": PartKind.BLOCK,
+    "fleet-starts": PartKind.CHART,
+    "fleet-success": PartKind.CHART,
+    "fleet-services": PartKind.ROWS,
+    "fleet-topology": PartKind.CHART,
+    "fleet-slos": PartKind.BLOCK,
+    "fleet-anomalies": PartKind.BLOCK,
+    "fleet-events": PartKind.BLOCK,
+}
+
+
+def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
+    return page_frame(
+        "fleet",
+        "Fleet",
+        [choice("range", "Range", WINDOW_OPTIONS, query.window_word)],
+        [
+            block_part("fleet-headline", height_px=58),
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            html.Div(
+                                [
+                                    chart_part(
+                                        "fleet-starts",
+                                        "Playback starts per second by zone",
+                                        height_px=190,
+                                    ),
+                                    chart_part(
+                                        "fleet-success",
+                                        "Starts that led to a picture, by zone",
+                                        height_px=190,
+                                    ),
+                                ],
+                                className="two",
+                            ),
+                            grid_part(
+                                "fleet-services",
+                                "Services, worst first",
+                                COLUMNS,
+                                row_id="name",
+                                height_px=282,
+                            ),
+                            chart_part("fleet-topology", "Who calls whom", height_px=330),
+                        ],
+                        className="wide",
+                    ),
+                    html.Aside(
+                        [
+                            block_part("fleet-canary", "Canary", height_px=64),
+                            block_part("fleet-slos", "Objectives", height_px=200),
+                            block_part("fleet-anomalies", "Anomalies", height_px=40),
+                            block_part("fleet-events", "What happened", height_px=200),
+                        ],
+                        className="narrow",
+                        **{"aria-label": "Objectives and events"},
+                    ),
+                ],
+                className="columns",
+            ),
+        ],
+        refresh_s=config.refresh_s,
+    )
+
+
+async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
+    """All questions at once, then the parts."""
+    window_s = view.query.window_s
+    starts, services, recent, topology, slos, anomalies, events, canaries = await asyncio.gather(
+        data.series(
+            playback.METRIC,
+            window_s,
+            step_s=step_s(window_s),
+            group_by=playback.GROUP_BY,
+            agg="increase",
+        ),
+        data.services(window_s),
+        data.services(RECENT_S),
+        data.topology(RECENT_S),
+        data.slos(),
+        data.anomalies(),
+        data.events(window_s),
+        data.canaries(limit=_CANARIES),
+    )
+    now_services = mapped(services, lambda all_: with_recent_rates(all_, value_or(recent, ())))
+    counted = mapped(starts, lambda s: playback.starts_of(s, settle_s=config.settle_s))
+    markers = chart_markers(value_or(events, ()))
+    return {
+        **_head(now_services, counted, slos, anomalies, canaries, view),
+        **_playback(counted, slos, markers, view),
+        **_services(now_services, topology, view),
+        **_aside(slos, anomalies, events, view),
+    }
+
+
+def _head(
+    services: Answer[tuple[Service, ...]],
+    starts: Answer[Starts],
+    slos: Answer[tuple[Slo, ...]],
+    anomalies: Answer[tuple[Anomaly, ...]],
+    canaries: Answer[tuple[Canary, ...]],
+    view: View,
+) -> Mapping[str, Content]:
+    if isinstance(services, Unavailable):
+        return {"fleet-headline": services, "fleet-canary": _banner(canaries, view)}
+    head = headline(
+        services.value,
+        value_or(starts, None),
+        value_or(slos, ()),
+        value_or(anomalies, ()),
+        value_or(canaries, ()),
+        view.now_unix_nano,
+    )
+    return {
+        "fleet-headline": Block(headline_block(head)),
+        "fleet-canary": _banner(canaries, view),
+    }
+
+
+def _banner(canaries: Answer[tuple[Canary, ...]], view: View) -> Content:
+    if isinstance(canaries, Unavailable):
+        return canaries
+    newest = max(
+        canaries.value, key=lambda c: (c.is_running, c.declared_unix_nano), default=None
+    )
+    return Block(canary_banner(newest, view.now_unix_nano)) if newest else NO_CANARY
+
+
+def _playback(
+    starts: Answer[Starts], slos: Answer[tuple[Slo, ...]], markers: Sequence[Marker], view: View
+) -> Mapping[str, Content]:
+    if isinstance(starts, Unavailable):
+        return {"fleet-starts": starts, "fleet-success": starts}
+    objective = next(
+        (s.objective_ratio for s in value_or(slos, ()) if "playback" in s.name), None
+    )
+    return {
+        "fleet-starts": starts_chart(starts.value, view.span, markers, view.palette),
+        "fleet-success": success_chart(starts.value, objective, view.span, markers, view.palette),
+    }
+
+
+def _services(
+    services: Answer[tuple[Service, ...]], topology: Answer[Topology], view: View
+) -> Mapping[str, Content]:
+    now = view.now_unix_nano
+    table: Content
+    if isinstance(services, Unavailable):
+        table = services
+    elif not services.value:
+        table = NO_SERVICES
+    else:
+        table = Rows(
+            service_rows(services.value, now),
+            f"{plural(len(services.value), 'service')}; rates and durations of the last minute.",
+        )
+    statuses = {s.name: service_status(s, now) for s in value_or(services, ())}
+    return {
+        "fleet-services": table,
+        "fleet-topology": topology
+        if isinstance(topology, Unavailable)
+        else topology_chart(topology.value, statuses, view.palette),
+    }
+
+
+def _aside(
+    slos: Answer[tuple[Slo, ...]],
+    anomalies: Answer[tuple[Anomaly, ...]],
+    events: Answer[tuple[Event, ...]],
+    view: View,
+) -> Mapping[str, Content]:
+    result: dict[str, Content] = {}
+    if isinstance(slos, Unavailable):
+        result["fleet-slos"] = slos
+    else:
+        result["fleet-slos"] = Block(slo_tiles(slos.value)) if slos.value else NO_SLOS
+    if isinstance(anomalies, Unavailable):
+        result["fleet-anomalies"] = anomalies
+    else:
+        unusual = [a for a in anomalies.value if a.state == "anomalous"]
+        result["fleet-anomalies"] = Block(anomaly_list(unusual)) if unusual else NO_ANOMALY
+    if isinstance(events, Unavailable):
+        result["fleet-events"] = events
+    else:
+        shown = event_list(events.value, view.now_unix_nano)
+        result["fleet-events"] = Block(shown) if events.value else NO_EVENTS
+    return result
+
+
+PAGE: Final = Page("fleet", lambda _: "Fleet", layout, PARTS, update)
