@@ -76,6 +76,8 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
         add_log_handler=False,
         enable_mcp=False,
     )
+    # Else every page opens a socket that no callback uses.
+    dash.backend.websocket_capability = False
     dash.layout = shell()
     _register_page_switch(dash, config)
     _register_browser_side(dash)
@@ -108,6 +110,8 @@ def _add_health(server: FastAPI, data: Data) -> None:
             f"davylamp_dashboards_reads_shared_total {counts.shared}",
             "# TYPE davylamp_dashboards_reads_failed_total counter",
             f"davylamp_dashboards_reads_failed_total {counts.failed}",
+            "# TYPE davylamp_dashboards_broken_pages_total counter",
+            f"davylamp_dashboards_broken_pages_total {counts.broken_pages}",
         ]
         return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
@@ -142,17 +146,17 @@ def _register_browser_side(dash: Dash) -> None:
         [Input("scheme-control", "value"), Input("scheme-choice", "modified_timestamp")],
         state=[State("scheme-choice", "data")],
     )
-    for control in ("range", "by"):
+    for kind in PAGES:
         register(
-            f"address_{control}",
-            [Output("url", "search", allow_duplicate=True), Output(control, "value")],
-            [Input(control, "value"), Input("url", "search")],
-            prevent_initial_call=True,
+            "heard",
+            [Output(f"{kind}-page", "data-heard")],
+            [Input(f"{kind}-shown", "data")],
+            state=[State(f"{kind}-tick", "interval")],
         )
     register("nav", [Output("nav-fleet", "className"), Output("nav-canaries", "className")], [Input("url", "pathname")])
     register(
         "open_node",
-        [Output("url", "pathname", allow_duplicate=True)],
+        [Output("url", "pathname")],
         [Input("fleet-topology-body", "clickData")],
         prevent_initial_call=True,
     )

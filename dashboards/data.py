@@ -43,6 +43,7 @@ class ReadCounts:
     asked: int
     shared: int
     failed: int
+    broken_pages: int
 
 
 class Data:
@@ -57,7 +58,7 @@ class Data:
         self._running: dict[tuple[str, Params], asyncio.Task[Answer[Any]]] = {}
         self._looks: OrderedDict[str, tuple[Look, ...]] = OrderedDict()
         self._looking: dict[str, asyncio.Lock] = {}
-        self._asked = self._shared = self._failed = 0
+        self._asked = self._shared = self._failed = self._broken = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -83,7 +84,11 @@ class Data:
         return self._clock
 
     def counts(self) -> ReadCounts:
-        return ReadCounts(self._asked, self._shared, self._failed)
+        return ReadCounts(self._asked, self._shared, self._failed, self._broken)
+
+    def count_broken_page(self) -> None:
+        """An update of a page raised: a mistake of ours, shown on the page and counted here."""
+        self._broken += 1
 
     # --- collector --------------------------------------------------------------------------
 

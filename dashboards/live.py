@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from dash import Output, html, no_update
 from dash.development.base_component import Component
@@ -21,6 +21,10 @@ from dashboards.answers.reading import Unavailable
 from dashboards.figures.base import Chart, Message
 from dashboards.wording import clock_time
 
+#: Rows a grid has room for at least, and their height in pixels.
+MIN_ROWS: Final = 5
+ROW_PX: Final = 32
+HEADER_PX: Final = 32
 #: Digest of what is shown and when it was read, by part.
 Shown = dict[str, list[Any]]
 
@@ -39,6 +43,13 @@ class Rows:
 
     rows: list[dict[str, Any]]
     summary: str
+    max_rows: int = 14
+
+    @property
+    def height_px(self) -> int:
+        """As many rows as there are, within reason; more are scrolled to."""
+        shown = min(max(len(self.rows), MIN_ROWS), self.max_rows)
+        return HEADER_PX + shown * ROW_PX + 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +80,21 @@ def outputs(page: str, parts: Mapping[str, PartKind]) -> dict[str, Output]:
         result[f"{part}.main"] = Output(body_id(part), _MAIN_PROPERTY[kind])
         result[f"{part}.note"] = Output(note_id(part), "children")
         result[f"{part}.class"] = Output(part, "className")
+        if kind is PartKind.ROWS:
+            result[f"{part}.style"] = Output(body_id(part), "style")
     result["shown"] = Output(f"{page}-shown", "data")
     return result
 
 
+def grid_style(height_px: int) -> dict[str, str]:
+    return {"height": f"{height_px}px", "width": "100%"}
+
+
 def update(
-    contents: Mapping[str, Content], shown: Shown | None, now_unix_nano: int
+    parts: Mapping[str, PartKind],
+    contents: Mapping[str, Content],
+    shown: Shown | None,
+    now_unix_nano: int,
 ) -> dict[str, Any]:
     """Values for :func:`outputs`: ``no_update`` wherever the browser already has it."""
     known: Shown = dict(shown or {})
@@ -82,6 +102,9 @@ def update(
     for part, content in contents.items():
         main, note, name = _properties(content, known.get(part))
         keys = {"main": main, "note": note, "class": name}
+        if parts[part] is PartKind.ROWS:
+            is_rows = isinstance(content, Rows)
+            keys["style"] = grid_style(content.height_px) if is_rows else no_update
         digest = _digest(keys)
         before = known.get(part)
         is_same = before is not None and before[0] == digest
@@ -128,6 +151,7 @@ def _unavailable(content: Unavailable, before: list[Any] | None) -> tuple[Any, A
 ADVICE: Mapping[str, str] = {
     "collector": "Start it with: davylamp run collector. This page updates by itself.",
     "analysis": "Start it with: davylamp run analysis. This page updates by itself.",
+    "dashboards": "The log of the dashboards says where; the next update tries again.",
 }
 
 

@@ -56,6 +56,6 @@ def arm_words(metric: MetricLook, values: Mapping[str, float | None]) -> str:
     quantiles = [
         f"{name} {duration(value)}"
         for name, value in values.items()
-        if name.startswith("p") and value is not None
+        if name in {"p50", "p99"} and value is not None
     ]
     return " · ".join([*quantiles, f"{total:,.0f} counted"]) if quantiles else UNKNOWN

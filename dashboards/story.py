@@ -48,8 +48,6 @@ def steps(canary: Canary, looks: Sequence[Look]) -> list[Step]:
             ("completed", None),
             ("confirmed by telemetry", None),
         ]
-    else:
-        times.append((f"no action on {verdict.kind.upper()}", verdict.unix_nano))
     return _with_gaps(times)
 
 

@@ -44,7 +44,7 @@ def points(difference: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    text = figures3(round(abs(value), 2 if abs(value) < 10 else 1))
+    text = figures3(round(abs(value), 2 if abs(value) < 1 else 1))
     if text == "0":
         return "0"
     return f"+{text}" if value > 0 else f"−{text}"

@@ -19,6 +19,7 @@ class Source(StrEnum):
 
     COLLECTOR = "collector"
     ANALYSIS = "analysis"
+    DASHBOARDS = "dashboards"  # ourselves, when drawing failed
 
 
 class Why(StrEnum):
@@ -31,6 +32,7 @@ class Why(StrEnum):
     NOT_FOUND = "not_found"
     UNREADABLE = "unreadable"  # not JSON, or not in the form these pages know
     TOO_LARGE = "too_large"
+    BROKEN = "broken"  # our own mistake
 
 
 @dataclass(frozen=True, slots=True)

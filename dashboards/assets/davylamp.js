@@ -64,20 +64,27 @@
     }
   });
 
-  const address = (name, fallback) => (value, search) => {
-    const context = window.dash_clientside.callback_context;
-    const triggers = context.triggered.map((item) => item.prop_id);
-    const params = new URLSearchParams(search || "");
-    if (triggers.some((id) => id === "url.search")) {
-      const wanted = params.get(name) || fallback(value);
-      return [none(), wanted === value ? none() : wanted];
+  /* A page whose server is gone would look alive for ever: it says so instead. */
+  let heardMs = Date.now();
+  let everyMs = 0;
+  function watch() {
+    const lost = document.getElementById("lost");
+    if (!lost || !everyMs || document.hidden) {
+      return;
     }
-    if (value === undefined || value === null || value === (params.get(name) || "")) {
-      return [none(), none()];
+    const isLost = Date.now() - heardMs > Math.max(3 * everyMs, 6000);
+    if (isLost && lost.hidden) {
+      const time = new Date(heardMs).toISOString().slice(11, 19);
+      lost.textContent =
+        `The dashboards do not answer. Everything below is as of ${time} UTC. ` +
+        "Start them with: davylamp run dashboards. This page goes on by itself.";
     }
-    params.set(name, value);
-    return [`?${params.toString()}`, none()];
-  };
+    lost.hidden = !isLost;
+  }
+  window.setInterval(watch, 1000);
+  document.addEventListener("visibilitychange", () => {
+    heardMs = document.hidden ? heardMs : Date.now();
+  });
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     davylamp: {
@@ -95,9 +102,16 @@
           scheme,
         ];
       },
-      address_range: address("range", (value) => value),
-      address_by: address("by", () => "none"),
+      heard: function (_shown, interval) {
+        heardMs = Date.now();
+        everyMs = interval;
+        watch();
+        return none();
+      },
       nav: function (path) {
+        const words = decodeURIComponent((path || "/").slice(1)).split("/").filter(Boolean);
+        const about = words.length > 1 ? words[1].slice(0, 60) : words[0] || "fleet";
+        document.title = `${about} · Davylamp`;
         const name = (isOn) => (isOn ? "nav-link is-current" : "nav-link");
         const canaries = /^\/canar/.test(path || "");
         return [name(!canaries), name(canaries)];

@@ -45,7 +45,7 @@ def verdict_block(canary: Canary) -> Component:
     return html.Div(
         [
             html.Div(badges, className="verdict-badges"),
-            html.P(canary.summary or _MEANING.get(canary.state, ""), className="verdict-sentence"),
+            *_sentence(canary.summary or _MEANING.get(canary.state, "")),
             html.P(
                 [
                     _MEANING.get(canary.state, ""),
@@ -56,8 +56,22 @@ def verdict_block(canary: Canary) -> Component:
             html.P(_arms(canary), className="verdict-arms"),
         ],
         className=f"verdict-block verdict-block-{canary.state}",
-        role="status",
     )
+
+
+def _sentence(summary: str) -> list[Component]:
+    """What was found, then the numbers; several findings as a list."""
+    lead, _, rest = summary.partition(": ")
+    if not rest:
+        return [html.P(summary, className="verdict-sentence")]
+    found = rest.split("; ")
+    if len(found) == 1:
+        words = [html.Span(f"{lead}: ", className="verdict-lead"), rest]
+        return [html.P(words, className="verdict-sentence")]
+    return [
+        html.P(html.Span(f"{lead}:", className="verdict-lead"), className="verdict-sentence"),
+        html.Ul([html.Li(item) for item in found], className="verdict-details"),
+    ]
 
 
 def _arms(canary: Canary) -> list[object]:
@@ -78,7 +92,7 @@ def story_block(steps: Sequence[Step]) -> Component:
 
 def _step(step: Step) -> Component:
     done = step.unix_nano is not None
-    since = f"+{duration(round(step.since_s, 1))}" if step.since_s is not None else ""
+    since = f"+{gap_words(step.since_s)}" if step.since_s is not None else ""
     return html.Li(
         [
             html.Span(since, className="story-gap"),
@@ -91,17 +105,23 @@ def _step(step: Step) -> Component:
     )
 
 
+def gap_words(seconds: float) -> str:
+    """``40 ms``, ``8.1 s``, ``2 min 3 s``: a tenth of a second is enough for a story."""
+    return duration(seconds if abs(seconds) < 1 else round(seconds, 1))
+
+
 def metrics_table(look: Look, chosen: str, search: str) -> Component:
     """Every metric and split: state, both arms, effect. A name chooses the interval chart's metric."""
     rows = [_metric_row(m, m.key == chosen, search) for m in look.metrics]
     head = ("metric", "state", "baseline", "canary", "effect (always-valid interval)")
-    return html.Table(
+    table = html.Table(
         [
             html.Thead(html.Tr([html.Th(text, scope="col") for text in head])),
             html.Tbody(rows),
         ],
         className="small-table metrics",
     )
+    return html.Div(table, className="scrolls", tabIndex="0", role="region", **{"aria-label": "Metrics"})
 
 
 def _metric_row(metric: MetricLook, is_chosen: bool, search: str) -> Component:
@@ -174,7 +194,6 @@ def deliveries_block(canary: Canary, deliveries: Sequence[Delivery]) -> Componen
                     html.Code(decision.decision_id, className="id"),
                 ]
             ),
-            html.P(decision.summary, className="muted"),
             *[_delivery(d) for d in deliveries],
         ],
         className="deliveries",

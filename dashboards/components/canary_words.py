@@ -44,7 +44,7 @@ def canary_banner(canary: Canary, now_unix_nano: int) -> Component:
                             ),
                         ]
                     ),
-                    html.Div(canary.summary, className="banner-summary"),
+                    html.Div(canary.summary, className="banner-summary", title=canary.summary),
                 ],
                 className="banner-text",
             ),

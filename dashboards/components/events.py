@@ -63,7 +63,7 @@ def _line(event: Event, now_unix_nano: int) -> Component:
             html.Div(
                 [
                     html.Div(title, className="event-title"),
-                    html.Div(event.detail, className="event-detail") if event.detail else None,
+                    html.Div(event.detail, className="event-detail", title=event.detail) if event.detail else None,
                 ]
             ),
             html.Time(

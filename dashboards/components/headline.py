@@ -124,9 +124,8 @@ def headline_block(head: Headline) -> Component:
         words += ["; " if head.clauses else "", page_link(head.canary_clause, canary_href(head.canary.deployment_id))]
     if head.clauses or head.canary:
         words.append(".")
-    word = {Status.OK: "quiet", Status.WARN: "watch", Status.BAD: "act", Status.UNKNOWN: "no data"}
+    word = {Status.OK: "quiet", Status.WARN: "watch", Status.BAD: "act now", Status.UNKNOWN: "no data"}
     return html.Div(
         [status_badge(word[head.status], head.status), html.P(words, className="headline-text")],
         className=f"headline status-edge-{head.status}",
-        role="status",
     )

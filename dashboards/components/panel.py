@@ -8,7 +8,7 @@ import dash_ag_grid as dag
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboards.live import body_id, note_id
+from dashboards.live import HEADER_PX, MIN_ROWS, ROW_PX, body_id, grid_style, note_id
 
 #: No zoom buttons to learn, and nothing that offers to upload a chart to someone's cloud.
 GRAPH_CONFIG: Final[dict[str, Any]] = {
@@ -40,31 +40,31 @@ def grid_part(
     columns: list[dict[str, Any]],
     *,
     row_id: str,
-    height_px: int,
+    rows: int = MIN_ROWS,
     hint: str = "",
     **options: Any,
 ) -> Component:
     """A table; ``row_id`` names the field that identifies a row, so that updates move nothing."""
+    height_px = HEADER_PX + rows * ROW_PX + 3
     grid = dag.AgGrid(
         id=body_id(part),
         columnDefs=columns,
         rowData=[],
         getRowId=f"params.data.{row_id}",
-        columnSize="responsiveSizeToFit",
-        defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True},
+        defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True, "flex": 1},
         dashGridOptions={
             "animateRows": False,
-            "rowHeight": 34,
-            "headerHeight": 34,
+            "rowHeight": ROW_PX,
+            "headerHeight": HEADER_PX,
             "suppressCellFocus": False,
             "ensureDomOrder": True,
             "enableCellTextSelection": True,
-            "overlayNoRowsTemplate": "<span></span>",
+            "suppressNoRowsOverlay": True,
             "domLayout": "normal",
             **options,
         },
         className="part-body grid",
-        style={"height": f"{height_px}px", "width": "100%"},
+        style=grid_style(height_px),
     )
     return _frame(part, title, hint, grid, body_px=height_px)
 
@@ -73,6 +73,15 @@ def block_part(part: str, title: str = "", *, height_px: int = 0, hint: str = ""
     """Any components; without a title there is no frame."""
     body = html.Div(id=body_id(part), className="part-body")
     return _frame(part, title, hint, body, body_px=height_px)
+
+
+def bare_part(part: str) -> Component:
+    """A place for components without frame, title or note of its own."""
+    return html.Div(
+        [html.Div(id=body_id(part), className="part-body controls"), html.Div(id=note_id(part))],
+        id=part,
+        className="part is-waiting",
+    )
 
 
 def _frame(part: str, title: str, hint: str, body: Component, *, body_px: int) -> Component:

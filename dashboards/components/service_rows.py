@@ -23,7 +23,6 @@ def _number(field: str, title: str, width: int) -> dict[str, Any]:
         "valueFormatter": {"function": f"params.data.{field}_text"},
         "type": "rightAligned",
         "minWidth": width,
-        "maxWidth": width + 40,
     }
 
 
@@ -32,16 +31,16 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "field": "name",
         "headerName": "Service",
         "cellRenderer": "PageLink",
-        "minWidth": 140,
+        "minWidth": 150,
         "flex": 2,
     },
     {"field": "status", "headerName": "State", "cellRenderer": "StatusWord", "minWidth": 96},
     _number("rate", "Requests", 92),
     _number("errors", "Errors", 84),
-    _number("p50", "p50", 80),
-    _number("p95", "p95", 80),
-    _number("p99", "p99", 80),
-    {"field": "versions", "headerName": "Versions", "minWidth": 110, "flex": 1},
+    _number("p50", "p50", 92),
+    _number("p95", "p95", 92),
+    _number("p99", "p99", 92),
+    {"field": "versions", "headerName": "Versions", "minWidth": 110},
     {"field": "instances", "headerName": "Inst.", "type": "rightAligned", "minWidth": 64},
     {"field": "seen", "headerName": "Last seen", "minWidth": 96},
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dash import html
 from dash.development.base_component import Component
 
@@ -16,25 +14,19 @@ from dashboards.wording import ago, duration, percent, plural, rate
 
 
 def summary_block(
-    service: Service, running: Sequence[Canary], now_unix_nano: int
+    service: Service, running: Canary | None, now_unix_nano: int
 ) -> Component:
     status = service_status(service, now_unix_nano)
     words: list[object] = [html.Span(summary_text(service, now_unix_nano))]
-    for canary in running:
-        words += [
-            " ",
-            page_link(
-                f"Canary {canary.canary.version} under observation.",
-                canary_href(canary.deployment_id),
-            ),
-        ]
+    if running is not None:
+        text = f"Canary {running.canary.version} under observation."
+        words += [" ", page_link(text, canary_href(running.deployment_id))]
     return html.Div(
         [
             status_badge(status_word(service, now_unix_nano), status),
             html.P(words, className="headline-text"),
         ],
         className=f"headline status-edge-{status}",
-        role="status",
     )
 
 

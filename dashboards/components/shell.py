@@ -8,6 +8,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboards.components.panel import bare_part
 from dashboards.figures.base import FONT
 
 #: Choices of the colour scheme; "system" follows the machine and is the default.
@@ -36,11 +37,14 @@ def shell() -> Component:
                 [
                     dmc.AppShellHeader(_header(), px="md"),
                     dmc.AppShellMain(
-                        html.Div(
-                            html.Div("Loading…", className="page-loading"),
-                            id="page",
-                            tabIndex="-1",
-                        )
+                        [
+                            html.Div(id="lost", className="lost", hidden=True, role="alert"),
+                            html.Div(
+                                html.Div("Loading…", className="page-loading"),
+                                id="page",
+                                tabIndex="-1",
+                            ),
+                        ]
                     ),
                 ],
                 header={"height": 52},
@@ -82,36 +86,21 @@ def _mark() -> Component:
     return html.Img(src="/assets/lamp.svg", alt="", width="20", height="24", className="brand-mark")
 
 
-def page_frame(page: str, title: object, controls: list[Component], body: list[Component], *, refresh_s: float) -> Component:
+def page_frame(
+    page: str, title: object, body: list[Component], *, refresh_s: float, has_controls: bool = False
+) -> Component:
     """A page: heading, controls, parts, and the clock and memory of its updates."""
+    controls = [bare_part(f"{page}-controls")] if has_controls else []
     return html.Main(
         [
             dcc.Interval(id=f"{page}-tick", interval=round(refresh_s * 1000)),
             dcc.Store(id=f"{page}-shown", data={}),
             html.Div(
-                [html.H1(title, className="page-title"), html.Div(controls, className="controls")],
+                [html.H1(title, className="page-title"), *controls],
                 className="page-head",
             ),
             *body,
         ],
         id=f"{page}-page",
         className=f"page page-{page}",
-    )
-
-
-def choice(control: str, label: str, options: list[tuple[str, str]], value: str) -> Component:
-    """A row of alternatives; its value is kept in the address."""
-    return html.Div(
-        [
-            html.Span(label, className="control-label", id=f"{control}-label"),
-            dmc.SegmentedControl(
-                id=control,
-                data=[{"value": word, "label": text} for word, text in options],
-                value=value,
-                size="xs",
-            ),
-        ],
-        className="control",
-        role="group",
-        **{"aria-labelledby": f"{control}-label"},
     )

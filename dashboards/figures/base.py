@@ -69,7 +69,7 @@ def layout(palette: Palette, revision: str = "fixed", **more: Any) -> dict[str, 
         "font": {"family": FONT, "size": FONT_PX, "color": palette.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 56, "r": 14, "t": 26, "b": 28},
+        "margin": {"l": 56, "r": 14, "t": 40, "b": 26},
         "hovermode": "x unified",
         "hoverlabel": {
             "bgcolor": palette.panel,
@@ -82,8 +82,9 @@ def layout(palette: Palette, revision: str = "fixed", **more: Any) -> dict[str, 
         "legend": {
             "orientation": "h",
             "x": 0,
-            "y": 1.0,
-            "yanchor": "bottom",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
             "xanchor": "left",
             "font": {"size": 11, "color": palette.muted},
             "bgcolor": "rgba(0,0,0,0)",
@@ -181,16 +182,14 @@ def with_markers(figure: Figure, markers: Sequence[Marker], palette: Palette, sp
         annotations.append(
             {
                 "x": at,
-                "y": 0.99,
+                "y": 1,
                 "xref": "x",
                 "yref": "paper",
                 "text": marker.glyph,
                 "hovertext": marker.label,
                 "showarrow": False,
-                "yanchor": "top",
-                "font": {"size": 12, "color": palette.text},
-                "bgcolor": palette.panel,
-                "borderpad": 1,
+                "yanchor": "bottom",
+                "font": {"size": 13, "color": palette.text},
             }
         )
     old = figure["layout"]

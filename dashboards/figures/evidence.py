@@ -33,7 +33,7 @@ NO_LOOKS = Message(
     "The first look follows the first complete block of both arms.",
 )
 #: Single metrics drawn beside the whole, the strongest first.
-MAX_METRICS: Final = 6
+MAX_METRICS: Final = 5
 #: Evidence below 1 : 10 is all the same to a reader; the axis ends there (natural log).
 _FLOOR: Final = -math.log(10)
 
@@ -74,13 +74,9 @@ def evidence_chart(
         palette,
         xaxis=time_axis(palette, span),
         yaxis=fold_axis(palette, top),
-        shapes=[threshold_line(last.threshold_log_e, palette.bad)],
-        annotations=[
-            threshold_label(
-                last.threshold_log_e, f"FAIL above {figures3(limit)}-fold", palette.bad
-            )
-        ],
     )
+    name = f"FAIL above {figures3(limit)}-fold"
+    traces.append(threshold_line(last.threshold_log_e, span, name, palette.bad))
     summary = (
         f"Evidence that the canary is worse: {_fold(last.log_e_value)}; "
         f"FAIL needs {figures3(limit)}-fold, which a good canary reaches in fewer than "
@@ -148,28 +144,7 @@ def _decade(exponent: int) -> str:
     return f"{10**exponent:,}" if exponent <= 6 else f"10<sup>{exponent}</sup>"
 
 
-def threshold_line(value: float, colour: str) -> dict[str, object]:
-    return {
-        "type": "line",
-        "xref": "paper",
-        "yref": "y",
-        "x0": 0,
-        "x1": 1,
-        "y0": value,
-        "y1": value,
-        "line": {"color": colour, "width": 1.6, "dash": "longdash"},
-    }
-
-
-def threshold_label(value: float, text: str, colour: str) -> dict[str, object]:
-    return {
-        "xref": "paper",
-        "yref": "y",
-        "x": 0.005,
-        "y": value,
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "text": text,
-        "showarrow": False,
-        "font": {"size": 11, "color": colour},
-    }
+def threshold_line(value: float, span: Span, name: str, colour: str) -> Figure:
+    """The line to cross; named in the legend, so that nothing is written over the data."""
+    ends = (span.from_unix_s, span.to_unix_s)
+    return line(ends, (value, value), name, LineStyle(colour, "longdash", 1.6), hoverinfo="skip")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dashboards.answers.looks import Look, MetricLook
 from dashboards.figures.base import Chart, Figure, Message, axis, layout
-from dashboards.figures.interval import RATIO_LIMITS, SHARE_LIMITS, effect_words
+from dashboards.figures.interval import RATIO_LIMITS, SHARE_LIMITS, effect_words, ratio_axis
 from dashboards.metric_words import metric_words, state_words
 from dashboards.theme import SHAPES, Palette, Status
 from dashboards.wording import plural
@@ -47,18 +47,17 @@ def forest_chart(look: Look | None, palette: Palette) -> Chart | Message:
             palette,
             domain=[0.0, 0.47],
             range=_share_range(shares),
-            tickformat="+.3~p",
-            title=_title("difference of shares, points →worse", palette),
+            tickformat="+.3~r",
+            title=_title("difference of shares, points", palette),
             nticks=5,
         ),
-        xaxis2=axis(
+        xaxis2=ratio_axis(
             palette,
+            _ratio_ends(ratios),
             domain=[0.53, 1.0],
             anchor="y2",
-            type="log",
-            tickvals=[0.25, 0.5, 0.8, 1, 1.25, 2, 4],
-            ticktext=["¼×", "½×", "0.8×", "1×", "1.25×", "2×", "4×"],
-            title=_title("times the baseline →slower", palette),
+            tickangle=0,
+            title=_title("times the baseline", palette),
         ),
         shapes=[_none("x", 0.0, palette), _none("x2", 1.0, palette)],
     )
@@ -78,7 +77,8 @@ def _row(metric: MetricLook, y: int, palette: Palette) -> Figure:
     x = min(max(effect.estimate, limits[0]), limits[1])
     low = limits[0] if effect.low is None else max(effect.low, limits[0])
     high = limits[1] if effect.high is None else min(effect.high, limits[1])
-    number = "2" if effect.is_ratio else ""
+    number, scale = ("2", 1.0) if effect.is_ratio else ("", 100.0)  # shares are read in points
+    x, low, high = scale * x, scale * low, scale * high
     return {
         "type": "scatter",
         "mode": "markers",
@@ -123,8 +123,14 @@ def _names(
 
 def _share_range(shares: Sequence[MetricLook]) -> list[float]:
     ends = [abs(v) for m in shares for v in (m.effect.low, m.effect.high, m.effect.estimate) if v]
-    edge = min(max([0.01, *ends]) * 1.1, SHARE_LIMITS[1])
+    edge = 100 * min(max([0.01, *ends]) * 1.1, SHARE_LIMITS[1])
     return [-edge, edge]
+
+
+def _ratio_ends(ratios: Sequence[MetricLook]) -> list[float]:
+    low, high = RATIO_LIMITS
+    ends = [v for m in ratios for v in (m.effect.low, m.effect.high, m.effect.estimate)]
+    return [min(max(v, low), high) for v in ends if v is not None] or [1.0]
 
 
 def _title(text: str, palette: Palette) -> dict[str, Any]:

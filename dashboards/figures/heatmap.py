@@ -20,16 +20,10 @@ from dashboards.figures.requests import NO_REQUESTS
 from dashboards.theme import Palette
 from dashboards.wording import duration, iso
 
-#: Cividis, which reads the same with and without colour vision; light and dark start differently
-#: so that a rare cell still stands out from the background.
-_CIVIDIS = (
-    (0.0, "#00224E"),
-    (0.2, "#35456C"),
-    (0.4, "#666970"),
-    (0.6, "#948E77"),
-    (0.8, "#C8B866"),
-    (1.0, "#FEE838"),
-)
+#: Cividis, which reads the same with and without colour vision. It runs away from the background:
+#: many requests are dark on light and bright on dark, and one request still stands out from none.
+_CIVIDIS = ("#35456C", "#4D576C", "#666970", "#948E77", "#C8B866", "#FEE838")
+_CIVIDIS_LIGHT = ("#E3D58B", "#C8B866", "#948E77", "#666970", "#35456C", "#00224E")
 
 
 def heatmap_chart(
@@ -56,7 +50,7 @@ def heatmap_chart(
                 "y": list(range(len(heat.bounds_s))),
                 "z": colours,
                 "customdata": counts,
-                "colorscale": [list(stop) for stop in _CIVIDIS],
+                "colorscale": _scale(palette),
                 "zmin": 0,
                 "zmax": top,
                 "showscale": False,
@@ -68,6 +62,7 @@ def heatmap_chart(
         "layout": layout(
             palette,
             showlegend=False,
+            margin={"l": 56, "r": 14, "t": 24, "b": 26},
             hovermode="closest",
             xaxis=time_axis(palette, span),
             yaxis=_duration_axis(heat.bounds_s, palette),
@@ -77,6 +72,11 @@ def heatmap_chart(
     slowest = max(j for j, row in enumerate(counts) if any(row))
     summary = f"{total:,} requests; the slowest took up to {duration(heat.bounds_s[slowest])}."
     return Chart(with_markers(figure, markers, palette, span), summary)
+
+
+def _scale(palette: Palette) -> list[list[float | str]]:
+    colours = _CIVIDIS if palette.name == "dark" else _CIVIDIS_LIGHT
+    return [[index / (len(colours) - 1), colour] for index, colour in enumerate(colours)]
 
 
 def _without_holes(

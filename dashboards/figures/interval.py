@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from dashboards.answers.looks import Effect, Look, MetricLook
 from dashboards.figures.base import (
@@ -41,10 +43,13 @@ def interval_chart(
         )
     effect = rows[-1][1]
     limits = RATIO_LIMITS if effect.is_ratio else SHARE_LIMITS
+    scale = 1 if effect.is_ratio else 100  # shares are read in points
     when = [time for time, _ in rows]
-    low = [_clipped(e.low, limits[0], limits) for _, e in rows]
-    high = [_clipped(e.high, limits[1], limits) for _, e in rows]
-    middle = [None if e.estimate is None else _clipped(e.estimate, 0, limits) for _, e in rows]
+    low = [scale * _clipped(e.low, limits[0], limits) for _, e in rows]
+    high = [scale * _clipped(e.high, limits[1], limits) for _, e in rows]
+    middle = [
+        None if e.estimate is None else scale * _clipped(e.estimate, 0, limits) for _, e in rows
+    ]
     no_line = LineStyle(palette.canary, width=0)
     words = [effect_words(e) for _, e in rows]
     traces = [
@@ -89,7 +94,7 @@ def interval_chart(
 
 
 def effect_words(effect: Effect) -> str:
-    """``1.52×, interval 1.31× to 1.77×`` or ``+9.1 points, interval +5.2 to +13.4``."""
+    """``1.52× (1.31× to 1.77×)`` or ``+9.1 points (+5.2 to +13.4)``, the interval in brackets."""
     if effect.estimate is None:
         return "not known yet"
     if effect.is_ratio:
@@ -97,11 +102,13 @@ def effect_words(effect: Effect) -> str:
         if effect.low is None and effect.high is None:
             return text
         high = times(effect.high) if effect.high is not None else "unbounded"
-        return f"{text}, interval {times(effect.low or 0.0)} to {high}"
+        return f"{text} ({times(effect.low or 0.0)} to {high})"
     text = points(effect.estimate)
     if effect.low is None or effect.high is None:
         return text
-    return f"{text}, interval {points(effect.low).removesuffix(' points')} to {points(effect.high)}"
+    low = points(effect.low).removesuffix(" points")
+    high = points(effect.high).removesuffix(" points")
+    return f"{text} ({low} to {high})"
 
 
 def _of(look: Look, key: str) -> MetricLook | None:
@@ -112,16 +119,32 @@ def _clipped(value: float | None, missing: float, limits: tuple[float, float]) -
     return min(max(missing if value is None else value, limits[0]), limits[1])
 
 
+def ratio_axis(palette: Palette, values: Sequence[float], **more: Any) -> dict[str, Any]:
+    """A logarithmic axis around 1 that holds all values, with ticks that fit its width."""
+    reach = 1.1 * max(math.log(1.2), *(abs(math.log(value)) for value in values))
+    if reach < math.log(1.6):
+        ticks = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6)
+    elif reach < math.log(2.5):
+        ticks = (0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5)
+    else:
+        ticks = (0.2, 0.33, 0.5, 1.0, 2.0, 3.0, 5.0)
+    return axis(
+        palette,
+        type="log",
+        range=[-reach / math.log(10), reach / math.log(10)],
+        tickvals=list(ticks),
+        ticktext=[f"{tick:g}×" for tick in ticks],
+        **more,
+    )
+
+
 def _effect_axis(
     effect: Effect, low: Sequence[float], high: Sequence[float], palette: Palette
 ) -> dict[str, object]:
+    later = (*low[len(low) // 4 :], *high[len(high) // 4 :])
     if effect.is_ratio:
-        ticks = (0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0)
-        return axis(
-            palette,
-            type="log",
-            tickvals=list(ticks),
-            ticktext=[f"{tick:g}×" for tick in ticks],
-        )
-    edge = max(0.01, *(abs(v) for v in (*low[len(low) // 4 :], *high[len(high) // 4 :])))
-    return axis(palette, range=[-edge * 1.1, edge * 1.1], tickformat="+.3~p", nticks=6)
+        return ratio_axis(palette, later)
+    edge = 1.1 * max(1.0, *(abs(value) for value in later))
+    return axis(
+        palette, range=[-edge, edge], tickformat="+.3~r", ticksuffix=" points", nticks=6
+    )

@@ -19,7 +19,7 @@ from dashboards.figures.base import (
     time_axis,
     with_markers,
 )
-from dashboards.figures.evidence import NO_LOOKS, fold_axis, threshold_label, threshold_line
+from dashboards.figures.evidence import NO_LOOKS, fold_axis, threshold_line
 from dashboards.metric_words import metric_name
 from dashboards.theme import Palette
 from dashboards.wording import figures3
@@ -66,16 +66,12 @@ def safety_chart(
         palette,
         xaxis=time_axis(palette, span),
         yaxis=fold_axis(palette, min(top, threshold * 3), floor=-0.2),
-        shapes=[threshold_line(threshold, palette.ok)],
-        annotations=[
-            threshold_label(
-                threshold, f"shown safe above {figures3(math.exp(threshold))}-fold", palette.ok
-            )
-        ],
     )
     for trace in traces:
         trace["hovertemplate"] = "%{customdata}"
         trace["customdata"] = ["shown" if (v or 0) >= threshold else "not yet" for v in trace["y"]]
+    name = f"shown safe above {figures3(math.exp(threshold))}-fold"
+    traces.append(threshold_line(threshold, span, name, palette.ok))
     shown = [c for c in claims if (_value(last, c) or 0.0) >= threshold]
     summary = f"{len(shown)} of {len(claims)} claims of safety are shown."
     return Chart(with_markers({"data": traces, "layout": body}, markers, palette, span), summary)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dashboards.figures.base import (
     MAX_LINES,
     Chart,
+    Figure,
     LineStyle,
     Marker,
     Message,
@@ -44,6 +45,8 @@ def success_chart(
         )
         for index, zone in enumerate(starts.zones[:MAX_LINES])
     ]
+    if objective_ratio is not None:
+        traces.append(_objective(objective_ratio, span, palette))
     lowest = min([*values, *([objective_ratio] if objective_ratio is not None else [])])
     floor = max(0.0, min(0.97, lowest - 0.1 * (1.002 - lowest)))
     body = layout(
@@ -51,9 +54,6 @@ def success_chart(
         xaxis=time_axis(palette, span),
         yaxis=axis(palette, range=[floor, 1 + (1 - floor) * 0.06], tickformat=".4~p", nticks=5),
     )
-    if objective_ratio is not None:
-        body["shapes"] = [_objective_line(objective_ratio, palette)]
-        body["annotations"] = [_objective_label(objective_ratio, palette)]
     figure = {"data": traces, "layout": body}
     summary = f"{percent(starts.success_ratio)} of starts succeeded over the last minute"
     if objective_ratio is not None:
@@ -61,28 +61,8 @@ def success_chart(
     return Chart(with_markers(figure, markers, palette, span), f"{summary}.")
 
 
-def _objective_line(ratio: float, palette: Palette) -> dict[str, object]:
-    return {
-        "type": "line",
-        "xref": "paper",
-        "yref": "y",
-        "x0": 0,
-        "x1": 1,
-        "y0": ratio,
-        "y1": ratio,
-        "line": {"color": palette.warn, "width": 1.5, "dash": "dash"},
-    }
-
-
-def _objective_label(ratio: float, palette: Palette) -> dict[str, object]:
-    return {
-        "xref": "paper",
-        "yref": "y",
-        "x": 0.995,
-        "y": ratio,
-        "xanchor": "right",
-        "yanchor": "top",
-        "text": f"objective {percent(ratio)}",
-        "showarrow": False,
-        "font": {"size": 11, "color": palette.warn},
-    }
+def _objective(ratio: float, span: Span, palette: Palette) -> Figure:
+    """A line like the others, so that the legend names it and nothing is written over the data."""
+    style = LineStyle(palette.warn, "dot", 1.6)
+    ends = (span.from_unix_s, span.to_unix_s)
+    return line(ends, (ratio, ratio), f"objective {percent(ratio)}", style, hoverinfo="skip")

@@ -108,9 +108,9 @@ def topology_chart(
     edges = [e for e in topology.edges if e.client in calm and e.server in calm]
     most = max(e.call_count for e in edges)
     traces: list[Figure] = [
-        _edge_line(edge, calm, topology.window_s, most, palette) for edge in edges
+        _edge_line(edge, calm, most, palette) for edge in edges
     ]
-    traces.append(_edge_hover(edges, calm, topology.window_s, palette))
+    traces.append(_edge_hover(edges, calm, topology.window_s))
     traces.append(_nodes(calm, statuses, palette))
     hidden_axis = {"visible": False, "fixedrange": True}
     body = layout(
@@ -119,14 +119,22 @@ def topology_chart(
         hovermode="closest",
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         xaxis={**hidden_axis, "range": [-0.18, 1.18]},
-        yaxis={**hidden_axis, "range": [0.0, 1.02]},
+        yaxis={**hidden_axis, "range": _heights(calm)},
         annotations=[_edge_label(edge, calm, topology.window_s, palette) for edge in edges],
     )
     return Chart({"data": traces, "layout": body}, _summary(topology, len(place) - len(calm)))
 
 
+def _heights(place: Mapping[str, Place]) -> list[float]:
+    """The axis ends a little beyond the outermost services, more above, where names stand."""
+    heights = [p.y for p in place.values()]
+    low, high = min(heights), max(heights)
+    room = max(high - low, 0.3)
+    return [low - 0.22 * room, high + 0.38 * room]
+
+
 def _edge_line(
-    edge: Edge, place: Mapping[str, Place], window_s: float, most: int, palette: Palette
+    edge: Edge, place: Mapping[str, Place], most: int, palette: Palette
 ) -> Figure:
     a, b = place[edge.client], place[edge.server]
     status = edge_status(edge)
@@ -156,7 +164,7 @@ _LABEL_SHARE = 0.58
 
 
 def _edge_hover(
-    edges: list[Edge], place: Mapping[str, Place], window_s: float, palette: Palette
+    edges: list[Edge], place: Mapping[str, Place], window_s: float
 ) -> Figure:
     """Invisible points at the labels that carry the whole story of an edge."""
     at = [_point_on(edge, place, _LABEL_SHARE) for edge in edges]

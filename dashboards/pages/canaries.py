@@ -51,14 +51,12 @@ def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
     return page_frame(
         "canaries",
         "Canaries",
-        [],
         [
             grid_part(
                 "canaries-list",
                 "All canaries, newest first",
                 COLUMNS,
                 row_id="deployment_id",
-                height_px=560,
             )
         ],
         refresh_s=config.refresh_s,

@@ -30,7 +30,7 @@ from dashboards.figures.forest import forest_chart
 from dashboards.figures.interval import interval_chart
 from dashboards.figures.safety import safety_chart
 from dashboards.live import Block, Content, PartKind
-from dashboards.pages.common import MAX_POINTS, Page, View
+from dashboards.pages.common import Page, View
 from dashboards.routes import PageQuery, Route
 from dashboards.story import steps
 
@@ -46,6 +46,8 @@ PARTS: Final[Mapping[str, PartKind]] = {
     "canary-deliveries": PartKind.BLOCK,
     "canary-rule": PartKind.BLOCK,
 }
+#: Looks drawn per line.
+MAX_POINTS: Final = 180
 #: Seconds of empty time kept right of the newest look while the canary runs.
 _MARGIN_S: Final = 5.0
 #: The time axis of a report is at least this long, seconds.
@@ -56,7 +58,6 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
     return page_frame(
         "canary",
         ["Canary ", html.Code(route.name, className="id")],
-        [],
         [
             block_part("canary-verdict", height_px=150),
             block_part("canary-story", height_px=64),
@@ -65,28 +66,28 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                     chart_part(
                         "canary-evidence",
                         "Evidence that it is worse",
-                        height_px=260,
+                        height_px=300,
                         hint="How many times a bet on “worse” has paid off. Crossing the line is FAIL, "
                         "at whatever moment anyone looks.",
                     ),
                     chart_part(
                         "canary-safety",
                         "Evidence that it is safe",
-                        height_px=260,
+                        height_px=300,
                         hint="One line per claim “not worse than the margin”. PASS needs all of them "
                         "above the line.",
                     ),
                 ],
                 className="two",
             ),
-            block_part("canary-metrics", "Metrics", height_px=300),
+            block_part("canary-metrics", "Metrics", height_px=240),
             html.Div(
                 [
                     chart_part(
                         "canary-forest",
                         "All effects",
                         height_px=330,
-                        hint="Canary against baseline; the blue line is no difference.",
+                        hint="Canary against baseline. The blue line is no difference; right of it is worse.",
                     ),
                     chart_part(
                         "canary-interval",
@@ -217,7 +218,7 @@ def _last_look(canary: Canary, view: View) -> Mapping[str, Content]:
         return dict.fromkeys(parts, NO_LOOKS)
     chosen = chosen_metric(canary, view.query.metric)
     return {
-        "canary-metrics": Block(metrics_table(look, chosen, "")),
+        "canary-metrics": Block(metrics_table(look, chosen, view.search)),
         "canary-forest": forest_chart(look, view.palette),
         "canary-traffic": Block(traffic_block(look)),
         "canary-rule": Block(rule_block(look)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,17 +10,24 @@ from typing import Any, Final
 from dash import Dash, Input, State, no_update
 from dash.development.base_component import Component
 
+from dashboards.answers.reading import Source, Unavailable, Why
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
 from dashboards.figures.base import Span
 from dashboards.live import Content, PartKind, Shown, outputs, update
-from dashboards.routes import WINDOWS_S, PageQuery, Route, parse_path, parse_query
+from dashboards.routes import PageQuery, Route, parse_path, parse_query
 from dashboards.theme import Palette, palette
 
-#: Points per line; more cannot be told apart on a screen.
-MAX_POINTS: Final = 180
-#: Events asked for beyond the window's start, so that a marker at the edge is known.
-WINDOW_OPTIONS: Final = [(word, word) for word in WINDOWS_S]
+logger = logging.getLogger("dashboards")
+
+#: Points per line: enough to see a change of half a minute in a quarter of an hour, and each step
+#: then holds enough requests for its share of failures to mean something.
+MAX_POINTS: Final = 90
+
+
+_BROKEN: Final = Unavailable(
+    Source.DASHBOARDS, Why.BROKEN, "This page could not be drawn, which is a mistake in Davylamp"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class View:
 
     route: Route
     query: PageQuery
+    search: str
     palette: Palette
     now_unix_nano: int
 
@@ -56,6 +65,20 @@ def step_s(window_s: int) -> int:
     return max(1, -(-window_s // MAX_POINTS))
 
 
+async def _contents(
+    page: Page, data: Data, config: DashboardsConfig, view: View
+) -> Mapping[str, Content]:
+    """The page's parts; a mistake of ours marks them all as not live instead of freezing them."""
+    try:
+        contents = await page.update(data, config, view)
+        assert set(contents) == set(page.parts), "every part has a content at every update"
+        return contents
+    except Exception:
+        logger.exception("page %s failed", page.kind)
+        data.count_broken_page()
+        return dict.fromkeys(page.parts, _BROKEN)
+
+
 def register_update(app: Dash, page: Page, data: Data, config: DashboardsConfig) -> None:
     """The page's one callback: at each tick, and at once when address or colours change."""
 
@@ -79,9 +102,10 @@ def register_update(app: Dash, page: Page, data: Data, config: DashboardsConfig)
         view = View(
             route,
             parse_query(search, window_s=config.window_s),
+            search or "",
             palette(scheme),
             data.clock.wall_unix_nano(),
         )
-        contents = await page.update(data, config, view)
-        return update(contents, shown, data.clock.wall_unix_nano())
+        contents = await _contents(page, data, config, view)
+        return update(page.parts, contents, shown, data.clock.wall_unix_nano())
 

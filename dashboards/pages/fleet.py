@@ -14,11 +14,12 @@ from dashboards.answers.analysis import Anomaly, Canary, Event, Slo
 from dashboards.answers.collector import Service, Topology
 from dashboards.answers.reading import Answer, Unavailable, mapped, value_or
 from dashboards.components.canary_words import NO_ANOMALY, NO_CANARY, anomaly_list, canary_banner
+from dashboards.components.choices import range_choice
 from dashboards.components.events import NO_EVENTS, chart_markers, event_list
 from dashboards.components.headline import headline, headline_block
 from dashboards.components.panel import block_part, chart_part, grid_part
 from dashboards.components.service_rows import COLUMNS, service_rows
-from dashboards.components.shell import choice, page_frame
+from dashboards.components.shell import page_frame
 from dashboards.components.slo_tiles import NO_SLOS, slo_tiles
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
@@ -28,7 +29,7 @@ from dashboards.figures.success import success_chart
 from dashboards.figures.topology import topology_chart
 from dashboards.health import service_status, with_recent_rates
 from dashboards.live import Block, Content, PartKind, Rows
-from dashboards.pages.common import WINDOW_OPTIONS, Page, View, step_s
+from dashboards.pages.common import Page, View, step_s
 from dashboards.playback import Starts
 from dashboards.routes import PageQuery, Route
 from dashboards.wording import plural
@@ -43,6 +44,7 @@ NO_SERVICES: Final = Message(
 )
 
 PARTS: Final[Mapping[str, PartKind]] = {
+    "fleet-controls": PartKind.BLOCK,
     "fleet-headline": PartKind.BLOCK,
     "fleet-canary": PartKind.BLOCK,
     "fleet-starts": PartKind.CHART,
@@ -55,11 +57,10 @@ PARTS: Final[Mapping[str, PartKind]] = {
 }
 
 
-def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
+def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Component:
     return page_frame(
         "fleet",
         "Fleet",
-        [choice("range", "Range", WINDOW_OPTIONS, query.window_word)],
         [
             block_part("fleet-headline", height_px=58),
             html.Div(
@@ -86,9 +87,8 @@ def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
                                 "Services, worst first",
                                 COLUMNS,
                                 row_id="name",
-                                height_px=282,
                             ),
-                            chart_part("fleet-topology", "Who calls whom", height_px=330),
+                            chart_part("fleet-topology", "Who calls whom", height_px=270),
                         ],
                         className="wide",
                     ),
@@ -107,6 +107,7 @@ def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
             ),
         ],
         refresh_s=config.refresh_s,
+        has_controls=True,
     )
 
 
@@ -133,6 +134,7 @@ async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[st
     counted = mapped(starts, lambda s: playback.starts_of(s, settle_s=config.settle_s))
     markers = chart_markers(value_or(events, ()))
     return {
+        "fleet-controls": Block([range_choice(view.query, view.search)]),
         **_head(now_services, counted, slos, anomalies, canaries, view),
         **_playback(counted, slos, markers, view),
         **_services(now_services, topology, view),

@@ -12,11 +12,12 @@ from dash.development.base_component import Component
 from dashboards.answers.analysis import Canary, Event
 from dashboards.answers.collector import Heatmap, Operation, Red, Service, Topology, TraceSummary
 from dashboards.answers.reading import Answer, Unavailable, mapped, value_or
+from dashboards.components.choices import range_choice, split_choice
 from dashboards.components.events import chart_markers
 from dashboards.components.instances import dependencies, instance_table
 from dashboards.components.panel import block_part, chart_part, grid_part
 from dashboards.components.service_summary import summary_block
-from dashboards.components.shell import choice, page_frame
+from dashboards.components.shell import page_frame
 from dashboards.components.trace_rows import TRACE_COLUMNS, trace_rows
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
@@ -27,7 +28,7 @@ from dashboards.figures.heatmap import heatmap_chart
 from dashboards.figures.requests import requests_chart
 from dashboards.health import with_recent_rates
 from dashboards.live import Block, Content, PartKind, Rows
-from dashboards.pages.common import WINDOW_OPTIONS, Page, View, step_s
+from dashboards.pages.common import Page, View, step_s
 from dashboards.pages.fleet import RECENT_S
 from dashboards.routes import PageQuery, Route
 from dashboards.wording import duration, percent, plural
@@ -38,6 +39,9 @@ TRACES: Final = 15
 TRACES_S: Final = 300.0
 #: A trace slower than this is listed as slow even when the service's p99 is lower.
 LEAST_SLOW_S: Final = 0.05
+
+#: Rows of the two tables before they scroll.
+_ROWS: Final = 8
 
 _OPERATIONS: Final[list[dict[str, Any]]] = [
     {"field": "name", "headerName": "Operation", "minWidth": 160, "flex": 2},
@@ -60,6 +64,7 @@ _OPERATIONS: Final[list[dict[str, Any]]] = [
 ]
 
 PARTS: Final[Mapping[str, PartKind]] = {
+    "service-controls": PartKind.BLOCK,
     "service-summary": PartKind.BLOCK,
     "service-requests": PartKind.CHART,
     "service-errors": PartKind.CHART,
@@ -72,15 +77,10 @@ PARTS: Final[Mapping[str, PartKind]] = {
 }
 
 
-def layout(route: Route, query: PageQuery, config: DashboardsConfig) -> Component:
-    splits = [("none", "all"), ("version", "version"), ("cohort", "canary arm")]
+def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
     return page_frame(
         "service",
         route.name,
-        [
-            choice("by", "Split by", splits, query.split),
-            choice("range", "Range", WINDOW_OPTIONS, query.window_word),
-        ],
         [
             block_part("service-summary", height_px=58),
             html.Div(
@@ -104,7 +104,6 @@ def layout(route: Route, query: PageQuery, config: DashboardsConfig) -> Componen
                         "Operations by impact",
                         _OPERATIONS,
                         row_id="name",
-                        height_px=240,
                         hint="Impact is mean share of time: requests × median duration.",
                     ),
                     grid_part(
@@ -112,7 +111,6 @@ def layout(route: Route, query: PageQuery, config: DashboardsConfig) -> Componen
                         "Failed and slow traces",
                         TRACE_COLUMNS,
                         row_id="trace_id",
-                        height_px=240,
                         hint=f"Of the last {duration(TRACES_S)}, failed ones first.",
                     ),
                     block_part("service-instances", "Instances", height_px=120),
@@ -122,6 +120,7 @@ def layout(route: Route, query: PageQuery, config: DashboardsConfig) -> Componen
             ),
         ],
         refresh_s=config.refresh_s,
+        has_controls=True,
     )
 
 
@@ -152,6 +151,7 @@ async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[st
     markers = chart_markers(value_or(events, ()), name)
     cohorts = _cohorts(value_or(canaries, ()), name)
     return {
+        "service-controls": Block([split_choice(view.query, view.search), range_choice(view.query, view.search)]),
         "service-summary": _summary(service, value_or(canaries, ()), view),
         **_charts(red, heat, cohorts, markers, config.settle_s, view),
         "service-operations": _operations(operations),
@@ -189,7 +189,8 @@ def _summary(
             "Check the name, choose a longer range, or wait for its first span.",
         )
     running = [c for c in canaries if c.service == view.route.name and c.is_running]
-    return Block(summary_block(service.value, running, view.now_unix_nano))
+    newest = max(running, key=lambda c: c.declared_unix_nano, default=None)
+    return Block(summary_block(service.value, newest, view.now_unix_nano))
 
 
 def _charts(
@@ -230,7 +231,7 @@ def _operations(operations: Answer[tuple[Operation, ...]]) -> Content:
     total = sum(row["impact"] for row in rows) or 1.0
     for row in rows:
         row["impact_text"] = percent(row["impact"] / total, digits=0)
-    return Rows(rows, f"{plural(len(rows), 'operation')} in the last minute.")
+    return Rows(rows, f"{plural(len(rows), 'operation')} in the last minute.", _ROWS)
 
 
 def _operation_row(operation: Operation) -> dict[str, Any]:
@@ -264,8 +265,9 @@ def _traces(
         )
     return Rows(
         rows,
-        f"{plural(len(failed.value), 'failed trace')} and "
+        f"The newest {plural(len(failed.value), 'failed trace')} and "
         f"{len(value_or(slow, ()))} slower than {duration(_two_figures(slow_s))}, newest first.",
+        _ROWS,
     )
 
 

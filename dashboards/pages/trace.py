@@ -30,7 +30,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "headerName": "Service and operation",
         "cellRenderer": "SpanName",
         "minWidth": 260,
-        "width": 420,
+        "flex": 2,
         "sortable": False,
     },
     {
@@ -46,7 +46,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "headerName": "Duration",
         "type": "rightAligned",
         "minWidth": 96,
-        "maxWidth": 110,
+        "flex": 0,
         "sortable": False,
     },
 ]
@@ -62,14 +62,13 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
     return page_frame(
         "trace",
         ["Trace ", html.Code(route.name.lower(), className="id")],
-        [],
         [
             block_part("trace-summary", height_px=58),
             html.Div(
                 [
                     html.Div(
                         grid_part(
-                            "trace-spans", "Spans", COLUMNS, row_id="span_id", height_px=520, rowHeight=28
+                            "trace-spans", "Spans", COLUMNS, row_id="span_id", rows=10
                         ),
                         className="wide",
                     ),
@@ -130,7 +129,6 @@ def _summary(trace: Trace, rows: Sequence[WaterfallRow]) -> Component:
             html.P(summary_text(trace, rows), className="headline-text"),
         ],
         className=f"headline status-edge-{status}",
-        role="status",
     )
 
 
@@ -160,7 +158,7 @@ def _row(row: WaterfallRow, services: Sequence[str], view: View, *, is_chosen: b
         "name": f"{span.service} {span.name}",
         "service": span.service,
         "operation": span.name,
-        "href": with_param("", "span", span.span_id),
+        "href": with_param(view.search, "span", span.span_id),
         "depth": min(row.depth, MAX_INDENT),
         "start": row.start_ratio,
         "width": row.width_ratio,
