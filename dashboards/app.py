@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 from dash.development.base_component import Component
@@ -25,8 +25,7 @@ from dashboards.web import Guard
 from telemetry.clock import Clock
 
 PAGES: Final[Mapping[str, Page]] = {
-    page.kind: page
-    for page in (fleet.PAGE, service.PAGE, canaries.PAGE, canary.PAGE, trace.PAGE)
+    page.kind: page for page in (fleet.PAGE, service.PAGE, canaries.PAGE, canary.PAGE, trace.PAGE)
 }
 #: Loaded by the document's head before anything is painted, so not among the automatic assets.
 _BOOT: Final = "boot.js"
@@ -59,12 +58,16 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
 
     # The pages' API is not for people: no documentation of Dash's own routes.
     server = FastAPI(
-        title="Davylamp dashboards", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+        title="Davylamp dashboards",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
     )
     _add_health(server, data)
     dash = Dash(
         "dashboards",
-        server=server,
+        server=cast(Any, server),  # typed for Flask only
         backend="fastapi",
         assets_folder=str(Path(__file__).parent / "assets"),
         assets_ignore=_BOOT,
@@ -117,9 +120,7 @@ def _add_health(server: FastAPI, data: Data) -> None:
 
 
 def _register_page_switch(dash: Dash, config: DashboardsConfig) -> None:
-    @dash.callback(  # type: ignore[untyped-decorator]
-        Output("page", "children"), Input("url", "pathname"), State("url", "search")
-    )
+    @dash.callback(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
     async def show_page(path: str | None, search: str | None) -> Component:
         """The frame of the page; its numbers come with its own update."""
         route = parse_path(path or "/")
@@ -133,7 +134,8 @@ def _register_browser_side(dash: Dash) -> None:
     """Callbacks that never leave the browser; the functions are in assets/davylamp.js."""
 
     def register(name: str, outputs: list[Any], inputs: list[Any], **more: Any) -> None:
-        dash.clientside_callback(ClientsideFunction("davylamp", name), outputs, inputs, **more)
+        callback: Any = dash.clientside_callback
+        callback(ClientsideFunction("davylamp", name), outputs, inputs, **more)
 
     register(
         "scheme",
@@ -153,7 +155,11 @@ def _register_browser_side(dash: Dash) -> None:
             [Input(f"{kind}-shown", "data")],
             state=[State(f"{kind}-tick", "interval")],
         )
-    register("nav", [Output("nav-fleet", "className"), Output("nav-canaries", "className")], [Input("url", "pathname")])
+    register(
+        "nav",
+        [Output("nav-fleet", "className"), Output("nav-canaries", "className")],
+        [Input("url", "pathname")],
+    )
     register(
         "open_node",
         [Output("url", "pathname")],

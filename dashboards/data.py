@@ -179,7 +179,9 @@ class Data:
         return await self._analysis("/api/v1/anomalies", analysis.anomalies)
 
     async def events(self, window_s: float) -> Answer[tuple[analysis.Event, ...]]:
-        return await self._analysis("/api/v1/events", analysis.events, **{"from": f"now-{window_s:g}s"})
+        return await self._analysis(
+            "/api/v1/events", analysis.events, **{"from": f"now-{window_s:g}s"}
+        )
 
     async def _analysis(self, path: str, read: Callable[[Any], T], **params: str) -> Answer[T]:
         return await self._ask(Source.ANALYSIS, path, tuple(sorted(params.items())), read)
@@ -257,10 +259,13 @@ class Data:
         assert self._session is not None, "Data is used inside its context"
         base = self._base(source)
         try:
-            async with asyncio.timeout(self._config.request_timeout_s), self._turns:
-                async with self._session.get(base + path, params=list(params)) as response:
-                    raw = await _read_at_most(response, self._config.max_answer_bytes)
-                    status = response.status
+            async with (
+                asyncio.timeout(self._config.request_timeout_s),
+                self._turns,
+                self._session.get(base + path, params=list(params)) as response,
+            ):
+                raw = await _read_at_most(response, self._config.max_answer_bytes)
+                status = response.status
         except TimeoutError:
             text = f"{_the(source)} did not answer within {self._config.request_timeout_s:g} s"
             return Unavailable(source, Why.TIMEOUT, text)

@@ -18,6 +18,7 @@ _ORDER: Final = {Status.BAD: 0, Status.WARN: 1, Status.UNKNOWN: 2, Status.OK: 3}
 
 
 def is_silent(service: Service, now_unix_nano: int) -> bool:
+    """Whether nothing was heard of it lately."""
     return now_unix_nano - service.last_seen_unix_nano > SILENT_S * 1e9
 
 
@@ -50,6 +51,7 @@ def with_recent_rates(
 
 
 def service_status(service: Service, now_unix_nano: int) -> Status:
+    """Silent is unknown; else the share of failed requests decides."""
     if is_silent(service, now_unix_nano):
         return Status.UNKNOWN
     ratio = service.error_ratio
@@ -61,6 +63,7 @@ def service_status(service: Service, now_unix_nano: int) -> Status:
 
 
 def status_word(service: Service, now_unix_nano: int) -> str:
+    """The status as the word of the service table."""
     if is_silent(service, now_unix_nano):
         return "silent"
     return {Status.BAD: "failing", Status.WARN: "errors", Status.OK: "ok"}[

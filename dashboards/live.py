@@ -1,8 +1,8 @@
 """Live pages without flicker: only what changed goes to the browser, and what is stale says so.
 
 A page is made of *parts*. Each update renders all parts and compares them with what the browser
-holds (a digest per part, kept in a Store of the page). Equal parts are not sent. A part whose source
-does not answer keeps its last picture, marked with its age; without one it says why in words.
+holds (a digest per part, kept in a Store of the page). Equal parts are not sent. A part whose
+source does not answer keeps its last picture, marked with its age; without one it says why.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def body_id(part: str) -> str:
 
 
 def note_id(part: str) -> str:
+    """Id of the sentence below a part."""
     return f"{part}-note"
 
 
@@ -87,6 +88,7 @@ def outputs(page: str, parts: Mapping[str, PartKind]) -> dict[str, Output]:
 
 
 def grid_style(height_px: int) -> dict[str, str]:
+    """Style of a grid of that height."""
     return {"height": f"{height_px}px", "width": "100%"}
 
 
@@ -103,8 +105,9 @@ def update(
         main, note, name = _properties(content, known.get(part))
         keys = {"main": main, "note": note, "class": name}
         if parts[part] is PartKind.ROWS:
-            is_rows = isinstance(content, Rows)
-            keys["style"] = grid_style(content.height_px) if is_rows else no_update
+            keys["style"] = (
+                grid_style(content.height_px) if isinstance(content, Rows) else no_update
+            )
         digest = _digest(keys)
         before = known.get(part)
         is_same = before is not None and before[0] == digest
@@ -134,8 +137,10 @@ def _properties(content: Content, before: list[Any] | None) -> tuple[Any, Any, s
 def _unavailable(content: Unavailable, before: list[Any] | None) -> tuple[Any, Any, str]:
     pictured = before[1] if before else None
     if pictured is None:
-        return no_update, message(Message(f"{content.sentence}.", ADVICE[content.source])), (
-            "part is-empty"
+        return (
+            no_update,
+            message(Message(f"{content.sentence}.", ADVICE[content.source])),
+            ("part is-empty"),
         )
     note = html.Span(
         [

@@ -1,4 +1,4 @@
-"""Names of judged metrics in plain words; the shipped rule's are known, others speak for themselves."""
+"""Names of judged metrics in plain words; those of the shipped rule are known."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def metric_name(name: str, split: str = "") -> str:
 
 
 def metric_words(metric: MetricLook) -> str:
+    """A judged metric or split by its plain name."""
     return metric_name(metric.name, metric.split)
 
 

@@ -14,8 +14,8 @@ from dashboards.answers.collector import SeriesAnswer
 from telemetry import semconv
 
 METRIC: Final = semconv.PLAYBACK_STARTS.name
-GROUP_BY: Final = ",".join(
-    (semconv.CLOUD_REGION, semconv.CLOUD_AVAILABILITY_ZONE, semconv.PLAYBACK_OUTCOME)
+GROUP_BY: Final = (
+    f"{semconv.CLOUD_REGION},{semconv.CLOUD_AVAILABILITY_ZONE},{semconv.PLAYBACK_OUTCOME}"
 )
 #: Width of "now" in the headline, seconds.
 RECENT_S: Final = 60.0

@@ -44,14 +44,17 @@ def parse_path(path: str) -> Route | None:
 
 
 def service_href(service: str) -> str:
+    """Address of a service's page."""
     return f"/service/{quote(service, safe='')}"
 
 
 def canary_href(deployment_id: str) -> str:
+    """Address of a canary's report."""
     return f"/canary/{quote(deployment_id, safe='')}"
 
 
 def trace_href(trace_id: str) -> str:
+    """Address of a trace."""
     return f"/trace/{quote(trace_id, safe='')}"
 
 

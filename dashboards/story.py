@@ -29,7 +29,10 @@ def steps(canary: Canary, looks: Sequence[Look]) -> list[Step]:
     times: list[tuple[str, int | None]] = [
         ("declared", canary.declared_unix_nano),
         ("first request seen", first_request_unix_nano(looks)),
-        (f"verdict: {verdict.kind.upper()}" if verdict else "verdict", verdict.unix_nano if verdict else None),
+        (
+            f"verdict: {verdict.kind.upper()}" if verdict else "verdict",
+            verdict.unix_nano if verdict else None,
+        ),
     ]
     decision = canary.decision
     if decision is not None:
@@ -53,7 +56,8 @@ def steps(canary: Canary, looks: Sequence[Look]) -> list[Step]:
 
 def _with_gaps(times: Sequence[tuple[str, int | None]]) -> list[Step]:
     """Seconds since the newest known step before; out-of-order clocks show as negative."""
-    result, before = [], None
+    result: list[Step] = []
+    before: int | None = None
     for name, at in times:
         since = None if at is None or before is None else (at - before) / 1e9
         result.append(Step(name, at, since))

@@ -77,9 +77,10 @@ class Guard:
         if self._policy is None:
             hashes = " ".join(self._dash.csp_hashes())
             self._policy = (
-                f"default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; "
-                "img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; "
-                "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+                f"default-src 'self'; script-src 'self' {hashes}; "
+                "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+                "worker-src 'self' blob:; connect-src 'self'; object-src 'none'; "
+                "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
             )
         return self._policy
 
@@ -89,4 +90,3 @@ def _name_of(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()
-

@@ -44,6 +44,7 @@ def points(difference: float | None) -> str:
 
 
 def signed(value: float) -> str:
+    """Three figures with a sign; a tenth is enough from one on."""
     text = figures3(round(abs(value), 2 if abs(value) < 1 else 1))
     if text == "0":
         return "0"

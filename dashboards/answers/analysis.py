@@ -15,6 +15,8 @@ RUNNING_STATES = frozenset({"declared", "warming", "observing"})
 
 @dataclass(frozen=True, slots=True)
 class Arm:
+    """One side of a comparison."""
+
     version: str
     digest: str
     instances: tuple[str, ...]
@@ -126,6 +128,8 @@ class BurnRate:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
+    """One objective as of its last evaluation."""
+
     name: str
     service: str
     display_name: str
@@ -142,16 +146,9 @@ class Slo:
 
 
 @dataclass(frozen=True, slots=True)
-class SloPoint:
-    unix_nano: int
-    error_ratio: float | None
-    budget_remaining_ratio: float | None
-    burn_rate_short: float | None
-    burn_rate_long: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Anomaly:
+    """One watched share and how unusual it is."""
+
     name: str
     service: str
     attributes: Mapping[str, str]
@@ -164,6 +161,8 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """Something that happened, as a line of the rail."""
+
     unix_nano: int
     kind: str
     service: str
@@ -173,10 +172,12 @@ class Event:
 
 
 def canaries(body: Any) -> tuple[Canary, ...]:
+    """/api/v1/canaries."""
     return Fields(body).objects("canaries", _canary)
 
 
 def canary(body: Any) -> Canary:
+    """/api/v1/canaries/{deployment_id}."""
     return _canary(Fields(body))
 
 
@@ -216,10 +217,6 @@ def _verdict(item: Fields) -> Verdict:
     )
 
 
-def decisions(body: Any) -> tuple[Decision, ...]:
-    return Fields(body).objects("decisions", _decision)
-
-
 def _decision(item: Fields) -> Decision:
     return Decision(
         decision_id=item.text("decision_id"),
@@ -243,6 +240,7 @@ def _decision(item: Fields) -> Decision:
 
 
 def deliveries(body: Any) -> tuple[Delivery, ...]:
+    """/api/v1/deliveries."""
     return Fields(body).objects("deliveries", _delivery)
 
 
@@ -269,6 +267,7 @@ def _attempt(item: Fields) -> Attempt:
 
 
 def slos(body: Any) -> tuple[Slo, ...]:
+    """/api/v1/slos."""
     return Fields(body).objects("slos", _slo)
 
 
@@ -302,21 +301,8 @@ def _burn_rate(item: Fields) -> BurnRate:
     )
 
 
-def slo_history(body: Any) -> tuple[SloPoint, ...]:
-    return Fields(body).objects("points", _slo_point)
-
-
-def _slo_point(item: Fields) -> SloPoint:
-    return SloPoint(
-        unix_nano=item.integer("unix_nano"),
-        error_ratio=item.number_or_none("error_ratio"),
-        budget_remaining_ratio=item.number_or_none("budget_remaining_ratio"),
-        burn_rate_short=item.number_or_none("burn_rate_short"),
-        burn_rate_long=item.number_or_none("burn_rate_long"),
-    )
-
-
 def anomalies(body: Any) -> tuple[Anomaly, ...]:
+    """/api/v1/anomalies."""
     return Fields(body).objects("anomalies", _anomaly)
 
 
@@ -334,6 +320,7 @@ def _anomaly(item: Fields) -> Anomaly:
 
 
 def events(body: Any) -> tuple[Event, ...]:
+    """/api/v1/events, newest first."""
     return Fields(body).objects("events", _event)
 
 

@@ -12,6 +12,8 @@ from dashboards.errors import UnreadableAnswerError
 
 @dataclass(frozen=True, slots=True)
 class Instance:
+    """One process of a service."""
+
     instance_id: str
     version: str
     region: str
@@ -78,6 +80,8 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """One server operation over the window."""
+
     name: str
     count: int
     error_count: int
@@ -99,6 +103,8 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
+    """All services and calls over ``window_s`` seconds."""
+
     nodes: tuple[str, ...]
     edges: tuple[Edge, ...]
     window_s: float
@@ -115,6 +121,8 @@ class SeriesGroup:
 
 @dataclass(frozen=True, slots=True)
 class SeriesAnswer:
+    """A metric's lines; ``truncated`` when there were too many series to read."""
+
     groups: tuple[SeriesGroup, ...]
     to_unix_nano: int
     step_s: float
@@ -123,6 +131,8 @@ class SeriesAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
+    """One trace in a line."""
+
     trace_id: str
     root_service: str
     root_name: str
@@ -135,6 +145,8 @@ class TraceSummary:
 
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
+    """Something a span noted."""
+
     time_unix_nano: int
     name: str
     attributes: Mapping[str, str]
@@ -164,12 +176,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
+    """All spans of a trace, or the first ones when ``truncated``."""
+
     trace_id: str
     spans: tuple[Span, ...]
     truncated: bool
 
 
 def services(body: Any) -> tuple[Service, ...]:
+    """/api/v1/services."""
     return Fields(body).objects("services", _service)
 
 
@@ -198,6 +213,7 @@ def _instance(item: Fields) -> Instance:
 
 
 def red(body: Any) -> Red:
+    """/api/v1/red."""
     fields = Fields(body)
     return Red(
         groups=fields.objects("groups", _red_group),
@@ -224,6 +240,7 @@ def _red_point(item: Fields) -> RedPoint:
 
 
 def heatmap(body: Any) -> Heatmap:
+    """/api/v1/heatmap."""
     fields = Fields(body)
     return Heatmap(
         bounds_s=tuple(fields.sequence("bounds_s")),
@@ -236,6 +253,7 @@ def heatmap(body: Any) -> Heatmap:
 
 
 def operations(body: Any) -> tuple[Operation, ...]:
+    """/api/v1/operations."""
     return Fields(body).objects("operations", _operation)
 
 
@@ -250,6 +268,7 @@ def _operation(item: Fields) -> Operation:
 
 
 def topology(body: Any) -> Topology:
+    """/api/v1/topology."""
     fields = Fields(body)
     width_ns = fields.integer("to_unix_nano") - fields.integer("from_unix_nano")
     return Topology(
@@ -271,6 +290,7 @@ def _edge(item: Fields) -> Edge:
 
 
 def series(body: Any) -> SeriesAnswer:
+    """/api/v1/series."""
     fields = Fields(body)
     return SeriesAnswer(
         groups=fields.objects("groups", _series_group),
@@ -292,6 +312,7 @@ def _series_group(item: Fields) -> SeriesGroup:
 
 
 def traces(body: Any) -> tuple[TraceSummary, ...]:
+    """/api/v1/traces, newest first."""
     return Fields(body).objects("traces", _trace_summary)
 
 
@@ -309,6 +330,7 @@ def _trace_summary(item: Fields) -> TraceSummary:
 
 
 def trace(body: Any) -> Trace:
+    """/api/v1/traces/{id}."""
     fields = Fields(body)
     return Trace(
         trace_id=fields.text("trace_id"),

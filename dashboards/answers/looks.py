@@ -55,6 +55,8 @@ class MetricLook:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
+    """Requests per arm, and whether their split was checked."""
+
     baseline_requests: float
     canary_requests: float
     canary_share_ratio: float | None
@@ -87,10 +89,12 @@ class Look:
 
 
 def looks(body: Any) -> tuple[Look, ...]:
+    """/api/v1/canaries/{deployment_id}/looks, oldest first."""
     return Fields(body).objects("looks", read_look)
 
 
 def read_look(item: Fields) -> Look:
+    """One look, wherever it stands."""
     return Look(
         index=item.integer("index"),
         unix_nano=item.integer("unix_nano"),

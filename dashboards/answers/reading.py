@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from dashboards.errors import UnreadableAnswerError
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
 
@@ -36,10 +37,10 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Available(Generic[T]):
+class Available(Generic[T_co]):
     """A parsed answer and when it was given."""
 
-    value: T
+    value: T_co
     read_unix_nano: int
 
 
@@ -158,9 +159,11 @@ class Fields:
         value = self._get(name)
         if not isinstance(value, Mapping):
             raise self._wrong(name, "an object")
-        return {str(key): item if isinstance(item, str) else str(item) for key, item in value.items()}
+        return {
+            str(key): item if isinstance(item, str) else str(item) for key, item in value.items()
+        }
 
     def number_map(self, name: str) -> dict[str, float | None]:
         """An object whose values are numbers or null."""
         inner = self.inner(name)
-        return {key: inner.number_or_none(key) for key in inner._object}
+        return {key: inner.number_or_none(key) for key in self._object[name]}

@@ -12,6 +12,8 @@ from dashboards.answers.analysis import Attempt, Canary, Delivery
 from dashboards.answers.looks import Look, MetricLook
 from dashboards.components.instances import small_table
 from dashboards.components.words import (
+    Piece,
+    aria,
     canary_badge,
     page_link,
     status_badge,
@@ -66,7 +68,7 @@ def _sentence(summary: str) -> list[Component]:
         return [html.P(summary, className="verdict-sentence")]
     found = rest.split("; ")
     if len(found) == 1:
-        words = [html.Span(f"{lead}: ", className="verdict-lead"), rest]
+        words: list[Piece] = [html.Span(f"{lead}: ", className="verdict-lead"), rest]
         return [html.P(words, className="verdict-sentence")]
     return [
         html.P(html.Span(f"{lead}:", className="verdict-lead"), className="verdict-sentence"),
@@ -74,14 +76,15 @@ def _sentence(summary: str) -> list[Component]:
     ]
 
 
-def _arms(canary: Canary) -> list[object]:
+def _arms(canary: Canary) -> list[Piece]:
     return [
         page_link(canary.service, service_href(canary.service)),
         f" in {canary.environment}: baseline ",
         version_label(canary.baseline.version, "baseline"),
         f" ({len(canary.baseline.instances)} inst.), canary ",
         version_label(canary.canary.version, "canary"),
-        f" ({len(canary.canary.instances)} inst.). Declared {date_time(canary.declared_unix_nano)}.",
+        f" ({len(canary.canary.instances)} inst.). ",
+        f"Declared {date_time(canary.declared_unix_nano)}.",
     ]
 
 
@@ -96,7 +99,7 @@ def _step(step: Step) -> Component:
     return html.Li(
         [
             html.Span(since, className="story-gap"),
-            html.Span("●" if done else "○", className="story-dot", **{"aria-hidden": "true"}),
+            html.Span("●" if done else "○", className="story-dot", **aria(hidden="true")),
             html.Span(step.name, className="story-name"),
             html.Span(clock_time(step.unix_nano) if done else "not yet", className="story-time"),
         ],
@@ -111,7 +114,7 @@ def gap_words(seconds: float) -> str:
 
 
 def metrics_table(look: Look, chosen: str, search: str) -> Component:
-    """Every metric and split: state, both arms, effect. A name chooses the interval chart's metric."""
+    """Every metric and split: state, both arms, effect. Names choose what is drawn over time."""
     rows = [_metric_row(m, m.key == chosen, search) for m in look.metrics]
     head = ("metric", "state", "baseline", "canary", "effect (always-valid interval)")
     table = html.Table(
@@ -121,7 +124,9 @@ def metrics_table(look: Look, chosen: str, search: str) -> Component:
         ],
         className="small-table metrics",
     )
-    return html.Div(table, className="scrolls", tabIndex="0", role="region", **{"aria-label": "Metrics"})
+    return html.Div(
+        table, className="scrolls", tabIndex="0", role="region", **aria(label="Metrics")
+    )
 
 
 def _metric_row(metric: MetricLook, is_chosen: bool, search: str) -> Component:
@@ -139,7 +144,7 @@ def _metric_row(metric: MetricLook, is_chosen: bool, search: str) -> Component:
             html.Td(effect_words(metric.effect)),
         ],
         className="chosen" if is_chosen else "",
-        **{"aria-current": "true"} if is_chosen else {},
+        **aria(current="true") if is_chosen else {},
     )
 
 
@@ -165,7 +170,7 @@ def traffic_block(look: Look) -> Component:
                 ],
                 className="split-bar",
                 role="img",
-                **{"aria-label": f"the canary has {percent(share)} of the traffic"},
+                **aria(label=f"the canary has {percent(share)} of the traffic"),
             ),
             html.P(
                 [
@@ -189,8 +194,8 @@ def deliveries_block(canary: Canary, deliveries: Sequence[Delivery]) -> Componen
                 [
                     html.B(f"{decision.action} "),
                     status_badge(decision.state, _decision_status(decision.state)),
-                    f" decided {clock_time(decision.created_unix_nano)} UTC, expires "
-                    f"{clock_time(decision.expires_unix_nano)}. ",
+                    f" decided {clock_time(decision.created_unix_nano)} UTC, ",
+                    f"expires {clock_time(decision.expires_unix_nano)}. ",
                     html.Code(decision.decision_id, className="id"),
                 ]
             ),
@@ -225,7 +230,7 @@ def _delivery(delivery: Delivery) -> Component:
     )
 
 
-def _attempt(number: int, attempt: Attempt) -> list[object]:
+def _attempt(number: int, attempt: Attempt) -> list[Piece]:
     ok = attempt.status is not None and 200 <= attempt.status < 300
     text = f"HTTP {attempt.status}" if attempt.status is not None else (attempt.error or UNKNOWN)
     return [

@@ -1,4 +1,4 @@
-"""Rows of alternatives as links: the address is the state, so Back works and a link can be shared."""
+"""Rows of alternatives as links: the address is the state, so Back and shared links work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboards.components.words import aria
 from dashboards.routes import SPLITS, WINDOWS_S, PageQuery, with_param
 
 _SPLIT_WORDS: Final[Mapping[str, str]] = {
@@ -19,7 +20,9 @@ _SPLIT_WORDS: Final[Mapping[str, str]] = {
 
 def range_choice(query: PageQuery, search: str) -> Component:
     """Width of the charts."""
-    return _choice("Range", "range", [(word, word) for word in WINDOWS_S], query.window_word, search)
+    return _choice(
+        "Range", "range", [(word, word) for word in WINDOWS_S], query.window_word, search
+    )
 
 
 def split_choice(query: PageQuery, search: str) -> Component:
@@ -49,5 +52,5 @@ def _choice(
         ],
         className="control",
         role="group",
-        **{"aria-label": label},
+        **aria(label=label),
     )

@@ -1,4 +1,4 @@
-"""The event rail: what changed and what was decided, newest first, and the same as chart markers."""
+"""The event rail: what changed and what was decided, newest first; the same as chart markers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.answers.analysis import Event
-from dashboards.components.words import page_link
+from dashboards.components.words import Piece, aria, page_link
 from dashboards.figures.base import Marker, Message
 from dashboards.routes import canary_href, service_href
 from dashboards.wording import ago, clock_time, date_time
@@ -42,6 +42,7 @@ NO_EVENTS: Final = Message(
 
 
 def glyph(kind: str) -> str:
+    """The sign of a kind of event; a dot for new kinds."""
     return GLYPHS.get(kind, "•")
 
 
@@ -52,18 +53,20 @@ def event_list(events: Sequence[Event], now_unix_nano: int) -> Component:
 
 def _line(event: Event, now_unix_nano: int) -> Component:
     if event.deployment_id:
-        title: object = page_link(event.title, canary_href(event.deployment_id))
+        title: Piece = page_link(event.title, canary_href(event.deployment_id))
     elif event.service:
         title = page_link(event.title, service_href(event.service))
     else:
         title = event.title
     return html.Li(
         [
-            html.Span(glyph(event.kind), className="event-glyph", **{"aria-hidden": "true"}),
+            html.Span(glyph(event.kind), className="event-glyph", **aria(hidden="true")),
             html.Div(
                 [
                     html.Div(title, className="event-title"),
-                    html.Div(event.detail, className="event-detail", title=event.detail) if event.detail else None,
+                    html.Div(event.detail, className="event-detail", title=event.detail)
+                    if event.detail
+                    else None,
                 ]
             ),
             html.Time(

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from dashboards.answers.analysis import Anomaly, Canary, Slo
 from dashboards.answers.collector import Service
-from dashboards.components.words import page_link, status_badge
+from dashboards.components.words import Piece, page_link, status_badge
 from dashboards.health import service_status
 from dashboards.playback import Starts
 from dashboards.routes import canary_href
@@ -51,7 +51,9 @@ def headline(
     clauses = []
     if starts is not None and starts.rate_per_s is not None:
         success = percent(starts.success_ratio)
-        clauses.append(f"{rate(starts.rate_per_s).replace('/s', ' plays/s')}, {success} start successfully")
+        clauses.append(
+            f"{rate(starts.rate_per_s).replace('/s', ' plays/s')}, {success} start successfully"
+        )
     elif services:
         total = sum(s.request_rate_per_s or 0.0 for s in services)
         clauses.append(f"{rate(total)} requests in {plural(len(services), 'service')}")
@@ -93,6 +95,7 @@ def newest_canary(canaries: Sequence[Canary], now_unix_nano: int) -> Canary | No
 
 
 def decided_unix_nano(canary: Canary) -> int:
+    """When the verdict fell, or the declaration while there is none."""
     return canary.verdict.unix_nano if canary.verdict else canary.declared_unix_nano
 
 
@@ -119,12 +122,20 @@ def canary_clause(canary: Canary) -> str:
 
 def headline_block(head: Headline) -> Component:
     """The sentence, with the canary as a link."""
-    words: list[object] = [html.Strong(head.lead), " ", "; ".join(head.clauses)]
+    words: list[Piece] = [html.Strong(head.lead), " ", "; ".join(head.clauses)]
     if head.canary is not None:
-        words += ["; " if head.clauses else "", page_link(head.canary_clause, canary_href(head.canary.deployment_id))]
+        words += [
+            "; " if head.clauses else "",
+            page_link(head.canary_clause, canary_href(head.canary.deployment_id)),
+        ]
     if head.clauses or head.canary:
         words.append(".")
-    word = {Status.OK: "quiet", Status.WARN: "watch", Status.BAD: "act now", Status.UNKNOWN: "no data"}
+    word = {
+        Status.OK: "quiet",
+        Status.WARN: "watch",
+        Status.BAD: "act now",
+        Status.UNKNOWN: "no data",
+    }
     return html.Div(
         [status_badge(word[head.status], head.status), html.P(words, className="headline-text")],
         className=f"headline status-edge-{head.status}",

@@ -9,7 +9,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.answers.collector import Edge, Instance, Topology
-from dashboards.components.words import page_link, status_badge
+from dashboards.components.words import Piece, page_link, status_badge
 from dashboards.figures.topology import edge_status
 from dashboards.health import SILENT_S
 from dashboards.playback import place_name
@@ -21,7 +21,7 @@ from dashboards.wording import UNKNOWN, ago, duration, percent, rate
 MAX_INSTANCES: Final = 30
 
 
-def small_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Component:
+def small_table(head: Sequence[str], rows: Sequence[Sequence[Piece]]) -> Component:
     """A plain table; the first cell of a row names it."""
     return html.Table(
         [
@@ -40,8 +40,11 @@ def small_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Compon
 
 
 def instance_table(instances: Sequence[Instance], now_unix_nano: int) -> Component:
-    newest = sorted(instances, key=lambda i: (-(i.last_seen_unix_nano // 30_000_000_000), i.instance_id))
-    rows: list[list[object]] = []
+    """Every instance with its version, zone and when it was last heard."""
+    newest = sorted(
+        instances, key=lambda i: (-(i.last_seen_unix_nano // 30_000_000_000), i.instance_id)
+    )
+    rows: list[list[Piece]] = []
     for instance in newest[:MAX_INSTANCES]:
         is_live = now_unix_nano - instance.last_seen_unix_nano <= SILENT_S * 1e9
         state = (
@@ -77,10 +80,10 @@ def _busiest(edges: Sequence[Edge]) -> list[Edge]:
     return sorted(edges, key=lambda e: (-e.call_count, e.client, e.server))
 
 
-def _row(direction: str, edge: Edge, other: str, window_s: float) -> list[object]:
+def _row(direction: str, edge: Edge, other: str, window_s: float) -> list[Piece]:
     ratio = edge.error_count / edge.call_count if edge.call_count else None
     status = edge_status(edge)
-    failed: object = percent(ratio, digits=2)
+    failed: Piece = percent(ratio, digits=2)
     if status is not Status.OK:
         failed = status_badge(percent(ratio, digits=2), status)
     return [

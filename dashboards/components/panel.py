@@ -8,10 +8,11 @@ import dash_ag_grid as dag
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboards.components.words import aria
 from dashboards.live import HEADER_PX, MIN_ROWS, ROW_PX, body_id, grid_style, note_id
 
 #: No zoom buttons to learn, and nothing that offers to upload a chart to someone's cloud.
-GRAPH_CONFIG: Final[dict[str, Any]] = {
+GRAPH_CONFIG: Final[Any] = {
     "displayModeBar": False,
     "displaylogo": False,
     "showSendToCloud": False,
@@ -85,9 +86,7 @@ def bare_part(part: str) -> Component:
 
 
 def _frame(part: str, title: str, hint: str, body: Component, *, body_px: int) -> Component:
-    note = html.Figcaption(
-        "Loading…", id=note_id(part), className="part-note", **{"aria-live": "off"}
-    )
+    note = html.Figcaption("Loading…", id=note_id(part), className="part-note", **aria(live="off"))
     inner: list[Component] = [body, note]
     figure = html.Figure(
         inner, className="part-figure", style={"minHeight": f"{body_px}px"} if body_px else {}
@@ -98,7 +97,7 @@ def _frame(part: str, title: str, hint: str, body: Component, *, body_px: int) -
     if hint:
         children.append(html.P(hint, className="part-hint"))
     children.append(figure)
-    labels = {"aria-labelledby": f"{part}-title"} if title else {}
+    labels = aria(labelledby=f"{part}-title") if title else {}
     return html.Div(
         html.Section(children, className="panel" if title else "bare", **labels),
         id=part,

@@ -7,17 +7,16 @@ from dash.development.base_component import Component
 
 from dashboards.answers.analysis import Canary
 from dashboards.answers.collector import Service
-from dashboards.components.words import page_link, status_badge
+from dashboards.components.words import Piece, page_link, status_badge
 from dashboards.health import live_instances, service_status, status_word
 from dashboards.routes import canary_href
 from dashboards.wording import ago, duration, percent, plural, rate
 
 
-def summary_block(
-    service: Service, running: Canary | None, now_unix_nano: int
-) -> Component:
+def summary_block(service: Service, running: Canary | None, now_unix_nano: int) -> Component:
+    """The sentence, with the running canary as a link."""
     status = service_status(service, now_unix_nano)
-    words: list[object] = [html.Span(summary_text(service, now_unix_nano))]
+    words: list[Piece] = [html.Span(summary_text(service, now_unix_nano))]
     if running is not None:
         text = f"Canary {running.canary.version} under observation."
         words += [" ", page_link(text, canary_href(running.deployment_id))]
@@ -31,6 +30,7 @@ def summary_block(
 
 
 def summary_text(service: Service, now_unix_nano: int) -> str:
+    """Rate, errors, durations and instances in words."""
     live = live_instances(service, now_unix_nano)
     versions = sorted({i.version for i in live if i.version})
     parts = []

@@ -9,6 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboards.components.panel import bare_part
+from dashboards.components.words import Piece, aria
 from dashboards.figures.base import FONT
 
 #: Choices of the colour scheme; "system" follows the machine and is the default.
@@ -24,7 +25,7 @@ _THEME: Final[dict[str, Any]] = {
 
 def shell() -> Component:
     """Everything around a page. The content is filled in by the page switch."""
-    return dmc.MantineProvider(
+    provider: Component = dmc.MantineProvider(
         id="provider",
         theme=_THEME,
         defaultColorScheme="light",
@@ -52,6 +53,7 @@ def shell() -> Component:
             ),
         ],
     )
+    return provider
 
 
 def _header() -> Component:
@@ -64,7 +66,7 @@ def _header() -> Component:
                     dcc.Link("Canaries", href="/canaries", id="nav-canaries", className="nav-link"),
                 ],
                 className="nav",
-                **{"aria-label": "Pages"},
+                **aria(label="Pages"),
             ),
             html.Div(className="spacer"),
             html.Div(
@@ -75,7 +77,7 @@ def _header() -> Component:
                     size="xs",
                 ),
                 role="group",
-                **{"aria-label": "Colour scheme"},
+                **aria(label="Colour scheme"),
             ),
         ],
         className="header",
@@ -87,7 +89,12 @@ def _mark() -> Component:
 
 
 def page_frame(
-    page: str, title: object, body: list[Component], *, refresh_s: float, has_controls: bool = False
+    page: str,
+    title: Piece | list[Piece],
+    body: list[Component],
+    *,
+    refresh_s: float,
+    has_controls: bool = False,
 ) -> Component:
     """A page: heading, controls, parts, and the clock and memory of its updates."""
     controls = [bare_part(f"{page}-controls")] if has_controls else []

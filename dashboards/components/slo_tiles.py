@@ -8,7 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.answers.analysis import BurnRate, Slo
-from dashboards.components.words import status_badge
+from dashboards.components.words import aria, status_badge
 from dashboards.figures.base import Message
 from dashboards.theme import Status
 from dashboards.wording import duration, figures3, percent
@@ -81,7 +81,7 @@ def _budget_bar(left: float | None, status: Status) -> Component:
         html.Div(className=f"bar-fill fill-{status}", style={"width": f"{100 * width:.1f}%"}),
         className="bar",
         role="img",
-        **{"aria-label": f"{percent(left, digits=0)} of the error budget left"},
+        **aria(label=f"{percent(left, digits=0)} of the error budget left"),
     )
 
 

@@ -11,7 +11,13 @@ from dashboards.theme import SHAPES, Status
 from dashboards.wording import clock_time, duration
 
 TRACE_COLUMNS: Final[list[dict[str, Any]]] = [
-    {"field": "name", "headerName": "Trace", "cellRenderer": "PageLink", "minWidth": 180, "flex": 2},
+    {
+        "field": "name",
+        "headerName": "Trace",
+        "cellRenderer": "PageLink",
+        "minWidth": 180,
+        "flex": 2,
+    },
     {"field": "status", "headerName": "Why", "cellRenderer": "StatusWord", "minWidth": 86},
     {
         "field": "duration",

@@ -32,10 +32,19 @@ _CANARY_SHAPES: Final[Mapping[str, str]] = {
 }
 
 
+#: What a component may hold: text, numbers, other components, or nothing.
+Piece = str | int | float | Component | None
+
+
+def aria(**values: str) -> dict[str, Any]:
+    """Attributes for assistive technology: ``aria(label="Range")`` is ``aria-label="Range"``."""
+    return {f"aria-{name}": value for name, value in values.items()}
+
+
 def status_badge(word: str, status: Status, *, shape: str = "") -> Component:
     """``● ok``."""
     return html.Span(
-        [html.Span(shape or SHAPES[status], className="shape", **{"aria-hidden": "true"}), word],
+        [html.Span(shape or SHAPES[status], className="shape", **aria(hidden="true")), word],
         className=f"badge status-{status}",
     )
 
@@ -47,16 +56,17 @@ def canary_words(state: str) -> tuple[str, Status, str]:
 
 
 def canary_badge(state: str) -> Component:
+    """A canary's state: word, shape and a frame whose line style says what kind it is."""
     word, status, shape = canary_words(state)
     return html.Span(
-        [html.Span(shape, className="shape", **{"aria-hidden": "true"}), word],
+        [html.Span(shape, className="shape", **aria(hidden="true")), word],
         className=f"badge verdict verdict-{state} status-{status}",
     )
 
 
-def page_link(text: Any, href: str, **more: Any) -> Component:
+def page_link(text: str, href: str) -> Component:
     """A link that changes the page without reloading it."""
-    return dcc.Link(text, href=href, className="link", **more)
+    return dcc.Link(text, href=href, className="link")
 
 
 def version_label(version: str, arm: str) -> Component:

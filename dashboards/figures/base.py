@@ -58,6 +58,8 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class LineStyle:
+    """Colour, dash and width (pixels) of a line."""
+
     colour: str
     dash: str = "solid"
     width: float = 2.0
@@ -148,9 +150,7 @@ def line(
     }
 
 
-def line_style(
-    palette: Palette, label: str, index: int, cohort_of: Mapping[str, str]
-) -> LineStyle:
+def line_style(palette: Palette, label: str, index: int, cohort_of: Mapping[str, str]) -> LineStyle:
     """Baseline blue and solid, canary orange and dashed, everything else by its place."""
     cohort = cohort_of.get(label, label)
     if cohort == "canary":

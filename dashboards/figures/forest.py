@@ -100,13 +100,12 @@ def _row(metric: MetricLook, y: int, palette: Palette) -> Figure:
             "thickness": 1.6,
             "width": 4,
         },
-        "hovertemplate": f"{metric_words(metric)}<br>{effect_words(effect)}<br>{word}<extra></extra>",
+        "hovertemplate": "<br>".join((metric_words(metric), effect_words(effect), word))
+        + "<extra></extra>",
     }
 
 
-def _names(
-    rows: Sequence[MetricLook], y_of: dict[str, int], palette: Palette
-) -> dict[str, Any]:
+def _names(rows: Sequence[MetricLook], y_of: dict[str, int], palette: Palette) -> dict[str, Any]:
     texts = []
     for metric in rows:
         status = state_words(metric.state)[1]

@@ -1,4 +1,4 @@
-"""One metric's effect over time with its always-valid interval, which only ever narrows in truth."""
+"""One metric's effect over time with an interval that holds at every look at once."""
 
 from __future__ import annotations
 
@@ -122,6 +122,7 @@ def _clipped(value: float | None, missing: float, limits: tuple[float, float]) -
 def ratio_axis(palette: Palette, values: Sequence[float], **more: Any) -> dict[str, Any]:
     """A logarithmic axis around 1 that holds all values, with ticks that fit its width."""
     reach = 1.1 * max(math.log(1.2), *(abs(math.log(value)) for value in values))
+    ticks: tuple[float, ...]
     if reach < math.log(1.6):
         ticks = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6)
     elif reach < math.log(2.5):
@@ -145,6 +146,4 @@ def _effect_axis(
     if effect.is_ratio:
         return ratio_axis(palette, later)
     edge = 1.1 * max(1.0, *(abs(value) for value in later))
-    return axis(
-        palette, range=[-edge, edge], tickformat="+.3~r", ticksuffix=" points", nticks=6
-    )
+    return axis(palette, range=[-edge, edge], tickformat="+.3~r", ticksuffix=" points", nticks=6)

@@ -57,6 +57,7 @@ def every_step(
 
 
 def group_name(label: str) -> str:
+    """What a line is called in legends."""
     return label or "all requests"
 
 

@@ -34,7 +34,7 @@ class Place:
 
 
 def layers(topology: Topology) -> dict[str, int]:
-    """Layer of each service: its longest chain of callers. Calls that close a cycle do not count."""
+    """Layer of each service: its longest chain of callers. Calls closing a cycle do not count."""
     callees: dict[str, list[str]] = {name: [] for name in topology.nodes}
     for edge in topology.edges:
         callees.setdefault(edge.server, [])
@@ -91,6 +91,7 @@ def _mean_caller_y(name: str, topology: Topology, known: Mapping[str, Place]) ->
 
 
 def edge_status(edge: Edge) -> Status:
+    """How a call path is doing, from its share of failed calls."""
     ratio = edge.error_count / edge.call_count if edge.call_count else 0.0
     if ratio >= BAD_RATIO:
         return Status.BAD
@@ -107,9 +108,7 @@ def topology_chart(
     calm = {name: place[name] for name in sorted(place)[:MAX_NODES]}
     edges = [e for e in topology.edges if e.client in calm and e.server in calm]
     most = max(e.call_count for e in edges)
-    traces: list[Figure] = [
-        _edge_line(edge, calm, most, palette) for edge in edges
-    ]
+    traces: list[Figure] = [_edge_line(edge, calm, most, palette) for edge in edges]
     traces.append(_edge_hover(edges, calm, topology.window_s))
     traces.append(_nodes(calm, statuses, palette))
     hidden_axis = {"visible": False, "fixedrange": True}
@@ -133,9 +132,7 @@ def _heights(place: Mapping[str, Place]) -> list[float]:
     return [low - 0.22 * room, high + 0.38 * room]
 
 
-def _edge_line(
-    edge: Edge, place: Mapping[str, Place], most: int, palette: Palette
-) -> Figure:
+def _edge_line(edge: Edge, place: Mapping[str, Place], most: int, palette: Palette) -> Figure:
     a, b = place[edge.client], place[edge.server]
     status = edge_status(edge)
     width = 1 + 4 * math.sqrt(edge.call_count / most)
@@ -163,9 +160,7 @@ def _point_on(edge: Edge, place: Mapping[str, Place], share: float) -> Place:
 _LABEL_SHARE = 0.58
 
 
-def _edge_hover(
-    edges: list[Edge], place: Mapping[str, Place], window_s: float
-) -> Figure:
+def _edge_hover(edges: list[Edge], place: Mapping[str, Place], window_s: float) -> Figure:
     """Invisible points at the labels that carry the whole story of an edge."""
     at = [_point_on(edge, place, _LABEL_SHARE) for edge in edges]
     return {
@@ -207,9 +202,7 @@ def _edge_label(
     }
 
 
-def _nodes(
-    place: Mapping[str, Place], statuses: Mapping[str, Status], palette: Palette
-) -> Figure:
+def _nodes(place: Mapping[str, Place], statuses: Mapping[str, Status], palette: Palette) -> Figure:
     symbols = {
         Status.OK: "circle",
         Status.WARN: "triangle-up",

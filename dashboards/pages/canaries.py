@@ -24,10 +24,22 @@ from dashboards.wording import UNKNOWN, date_time, duration, plural
 MAX_CANARIES: Final = 200
 
 COLUMNS: Final[list[dict[str, Any]]] = [
-    {"field": "name", "headerName": "Canary", "cellRenderer": "PageLink", "minWidth": 150, "flex": 1},
+    {
+        "field": "name",
+        "headerName": "Canary",
+        "cellRenderer": "PageLink",
+        "minWidth": 150,
+        "flex": 1,
+    },
     {"field": "status", "headerName": "Verdict", "cellRenderer": "StatusWord", "minWidth": 140},
     {"field": "versions", "headerName": "Baseline → canary", "minWidth": 130},
-    {"field": "summary", "headerName": "Why", "minWidth": 220, "flex": 4, "tooltipField": "summary"},
+    {
+        "field": "summary",
+        "headerName": "Why",
+        "minWidth": 220,
+        "flex": 4,
+        "tooltipField": "summary",
+    },
     {"field": "action", "headerName": "Decision", "minWidth": 130},
     {
         "field": "to_verdict",
@@ -47,6 +59,7 @@ PARTS: Final[Mapping[str, PartKind]] = {"canaries-list": PartKind.ROWS}
 
 
 def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
+    """The frame of the list."""
     del query
     return page_frame(
         "canaries",
@@ -64,6 +77,7 @@ def layout(_: Route, query: PageQuery, config: DashboardsConfig) -> Component:
 
 
 async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
+    """One row per canary."""
     del config, view
     answer = await data.canaries(limit=MAX_CANARIES)
     if isinstance(answer, Unavailable):

@@ -55,6 +55,7 @@ _LEAST_S: Final = 30.0
 
 
 def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
+    """The frame of the report, verdict first."""
     return page_frame(
         "canary",
         ["Canary ", html.Code(route.name, className="id")],
@@ -67,15 +68,15 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                         "canary-evidence",
                         "Evidence that it is worse",
                         height_px=300,
-                        hint="How many times a bet on “worse” has paid off. Crossing the line is FAIL, "
-                        "at whatever moment anyone looks.",
+                        hint="How many times a bet on “worse” has paid off. Crossing the line is "
+                        "FAIL, at whatever moment anyone looks.",
                     ),
                     chart_part(
                         "canary-safety",
                         "Evidence that it is safe",
                         height_px=300,
-                        hint="One line per claim “not worse than the margin”. PASS needs all of them "
-                        "above the line.",
+                        hint="One line per claim “not worse than the margin”. PASS needs all of "
+                        "them above the line.",
                     ),
                 ],
                 className="two",
@@ -87,13 +88,13 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                         "canary-forest",
                         "All effects",
                         height_px=330,
-                        hint="Canary against baseline. The blue line is no difference; right of it is worse.",
+                        hint="The blue line is no difference from the baseline; right is worse.",
                     ),
                     chart_part(
                         "canary-interval",
                         "One effect over time",
                         height_px=330,
-                        hint="The band holds at every look at once. Choose the metric in the table.",
+                        hint="The band holds at all looks at once. Choose the metric in the table.",
                     ),
                 ],
                 className="two",
@@ -108,7 +109,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                                 "canary-rule",
                                 "Repeatable from",
                                 height_px=90,
-                                hint="The same blocks, rule and code give the same verdict, byte for byte.",
+                                hint="Same blocks, rule and code: the same verdict, byte for byte.",
                             ),
                         ]
                     ),
@@ -148,9 +149,7 @@ async def _deliveries(data: Data, canary: Canary) -> Answer[tuple[Delivery, ...]
     return await data.deliveries(canary.decision.decision_id) if canary.decision else None
 
 
-def _charts(
-    canary: Canary, answer: Answer[tuple[Look, ...]], view: View
-) -> Mapping[str, Content]:
+def _charts(canary: Canary, answer: Answer[tuple[Look, ...]], view: View) -> Mapping[str, Content]:
     if isinstance(answer, Unavailable):
         return dict.fromkeys(("canary-evidence", "canary-safety", "canary-interval"), answer)
     looks = thinned(answer.value)
@@ -191,7 +190,9 @@ def report_markers(canary: Canary) -> list[Marker]:
         markers.append(Marker(canary.verdict.unix_nano / 1e9, "⚖", canary.verdict.summary))
     decision = canary.decision
     if decision is not None and decision.completed_unix_nano is not None:
-        markers.append(Marker(decision.completed_unix_nano / 1e9, "↩", f"{decision.action} completed"))
+        markers.append(
+            Marker(decision.completed_unix_nano / 1e9, "↩", f"{decision.action} completed")
+        )
     if decision is not None and decision.confirmed_unix_nano is not None:
         markers.append(Marker(decision.confirmed_unix_nano / 1e9, "✔", "confirmed by telemetry"))
     return markers

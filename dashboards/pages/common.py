@@ -72,17 +72,17 @@ async def _contents(
     try:
         contents = await page.update(data, config, view)
         assert set(contents) == set(page.parts), "every part has a content at every update"
-        return contents
     except Exception:
         logger.exception("page %s failed", page.kind)
         data.count_broken_page()
         return dict.fromkeys(page.parts, _BROKEN)
+    return contents
 
 
 def register_update(app: Dash, page: Page, data: Data, config: DashboardsConfig) -> None:
     """The page's one callback: at each tick, and at once when address or colours change."""
 
-    @app.callback(  # type: ignore[untyped-decorator]
+    @app.callback(
         output=outputs(page.kind, page.parts),
         inputs={
             "_tick": Input(f"{page.kind}-tick", "n_intervals"),
@@ -108,4 +108,3 @@ def register_update(app: Dash, page: Page, data: Data, config: DashboardsConfig)
         )
         contents = await _contents(page, data, config, view)
         return update(page.parts, contents, shown, data.clock.wall_unix_nano())
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from dash import html
@@ -21,6 +22,7 @@ from dashboards.components.panel import block_part, chart_part, grid_part
 from dashboards.components.service_rows import COLUMNS, service_rows
 from dashboards.components.shell import page_frame
 from dashboards.components.slo_tiles import NO_SLOS, slo_tiles
+from dashboards.components.words import aria
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
 from dashboards.figures.base import Marker, Message
@@ -58,6 +60,7 @@ PARTS: Final[Mapping[str, PartKind]] = {
 
 
 def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Component:
+    """The frame: sentence, viewers, services, map; objectives and events beside."""
     return page_frame(
         "fleet",
         "Fleet",
@@ -100,7 +103,7 @@ def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Compon
                             block_part("fleet-events", "What happened", height_px=200),
                         ],
                         className="narrow",
-                        **{"aria-label": "Objectives and events"},
+                        **aria(label="Objectives and events"),
                     ),
                 ],
                 className="columns",
@@ -111,67 +114,86 @@ def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Compon
     )
 
 
-async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
-    """All questions at once, then the parts."""
-    window_s = view.query.window_s
-    starts, services, recent, topology, slos, anomalies, events, canaries = await asyncio.gather(
-        data.series(
-            playback.METRIC,
-            window_s,
-            step_s=step_s(window_s),
-            group_by=playback.GROUP_BY,
-            agg="increase",
-        ),
-        data.services(window_s),
-        data.services(RECENT_S),
-        data.topology(RECENT_S),
-        data.slos(),
-        data.anomalies(),
-        data.events(window_s),
-        data.canaries(limit=_CANARIES),
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Everything the fleet page asks for."""
+
+    starts: Answer[Starts]
+    services: Answer[tuple[Service, ...]]
+    topology: Answer[Topology]
+    slos: Answer[tuple[Slo, ...]]
+    anomalies: Answer[tuple[Anomaly, ...]]
+    events: Answer[tuple[Event, ...]]
+    canaries: Answer[tuple[Canary, ...]]
+
+
+async def _ask(data: Data, settle_s: float, window_s: int) -> _Answers:
+    """All questions at once."""
+    async with asyncio.TaskGroup() as tasks:
+        start = tasks.create_task
+        series = start(
+            data.series(
+                playback.METRIC,
+                window_s,
+                step_s=step_s(window_s),
+                group_by=playback.GROUP_BY,
+                agg="increase",
+            )
+        )
+        services = start(data.services(window_s))
+        recent = start(data.services(RECENT_S))
+        topology = start(data.topology(RECENT_S))
+        slos = start(data.slos())
+        anomalies = start(data.anomalies())
+        events = start(data.events(window_s))
+        canaries = start(data.canaries(limit=_CANARIES))
+    rates = value_or(recent.result(), ())
+    return _Answers(
+        starts=mapped(series.result(), lambda s: playback.starts_of(s, settle_s=settle_s)),
+        services=mapped(services.result(), lambda all_: with_recent_rates(all_, rates)),
+        topology=topology.result(),
+        slos=slos.result(),
+        anomalies=anomalies.result(),
+        events=events.result(),
+        canaries=canaries.result(),
     )
-    now_services = mapped(services, lambda all_: with_recent_rates(all_, value_or(recent, ())))
-    counted = mapped(starts, lambda s: playback.starts_of(s, settle_s=config.settle_s))
-    markers = chart_markers(value_or(events, ()))
+
+
+async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
+    """Ask, then render every part."""
+    answers = await _ask(data, config.settle_s, view.query.window_s)
+    markers = chart_markers(value_or(answers.events, ()))
     return {
         "fleet-controls": Block([range_choice(view.query, view.search)]),
-        **_head(now_services, counted, slos, anomalies, canaries, view),
-        **_playback(counted, slos, markers, view),
-        **_services(now_services, topology, view),
-        **_aside(slos, anomalies, events, view),
+        "fleet-headline": _head(answers, view),
+        "fleet-canary": _banner(answers.canaries, view),
+        **_playback(answers.starts, answers.slos, markers, view),
+        **_services(answers.services, answers.topology, view),
+        **_aside(answers.slos, answers.anomalies, answers.events, view),
     }
 
 
-def _head(
-    services: Answer[tuple[Service, ...]],
-    starts: Answer[Starts],
-    slos: Answer[tuple[Slo, ...]],
-    anomalies: Answer[tuple[Anomaly, ...]],
-    canaries: Answer[tuple[Canary, ...]],
-    view: View,
-) -> Mapping[str, Content]:
-    if isinstance(services, Unavailable):
-        return {"fleet-headline": services, "fleet-canary": _banner(canaries, view)}
-    head = headline(
-        services.value,
-        value_or(starts, None),
-        value_or(slos, ()),
-        value_or(anomalies, ()),
-        value_or(canaries, ()),
-        view.now_unix_nano,
+def _head(answers: _Answers, view: View) -> Content:
+    if isinstance(answers.services, Unavailable):
+        return answers.services
+    return Block(
+        headline_block(
+            headline(
+                answers.services.value,
+                value_or(answers.starts, None),
+                value_or(answers.slos, ()),
+                value_or(answers.anomalies, ()),
+                value_or(answers.canaries, ()),
+                view.now_unix_nano,
+            )
+        )
     )
-    return {
-        "fleet-headline": Block(headline_block(head)),
-        "fleet-canary": _banner(canaries, view),
-    }
 
 
 def _banner(canaries: Answer[tuple[Canary, ...]], view: View) -> Content:
     if isinstance(canaries, Unavailable):
         return canaries
-    newest = max(
-        canaries.value, key=lambda c: (c.is_running, c.declared_unix_nano), default=None
-    )
+    newest = max(canaries.value, key=lambda c: (c.is_running, c.declared_unix_nano), default=None)
     return Block(canary_banner(newest, view.now_unix_nano)) if newest else NO_CANARY
 
 
@@ -180,9 +202,7 @@ def _playback(
 ) -> Mapping[str, Content]:
     if isinstance(starts, Unavailable):
         return {"fleet-starts": starts, "fleet-success": starts}
-    objective = next(
-        (s.objective_ratio for s in value_or(slos, ()) if "playback" in s.name), None
-    )
+    objective = next((s.objective_ratio for s in value_or(slos, ()) if "playback" in s.name), None)
     return {
         "fleet-starts": starts_chart(starts.value, view.span, markers, view.palette),
         "fleet-success": success_chart(starts.value, objective, view.span, markers, view.palette),

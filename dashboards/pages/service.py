@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.answers.analysis import Canary, Event
+from dashboards.answers.analysis import Canary
 from dashboards.answers.collector import Heatmap, Operation, Red, Service, Topology, TraceSummary
 from dashboards.answers.reading import Answer, Unavailable, mapped, value_or
 from dashboards.components.choices import range_choice, split_choice
 from dashboards.components.events import chart_markers
 from dashboards.components.instances import dependencies, instance_table
+from dashboards.components.operation_rows import OPERATION_COLUMNS, operation_rows
 from dashboards.components.panel import block_part, chart_part, grid_part
 from dashboards.components.service_summary import summary_block
 from dashboards.components.shell import page_frame
@@ -31,7 +33,7 @@ from dashboards.live import Block, Content, PartKind, Rows
 from dashboards.pages.common import Page, View, step_s
 from dashboards.pages.fleet import RECENT_S
 from dashboards.routes import PageQuery, Route
-from dashboards.wording import duration, percent, plural
+from dashboards.wording import duration, plural
 
 #: Traces asked for of each sort, and shown.
 TRACES: Final = 15
@@ -42,26 +44,6 @@ LEAST_SLOW_S: Final = 0.05
 
 #: Rows of the two tables before they scroll.
 _ROWS: Final = 8
-
-_OPERATIONS: Final[list[dict[str, Any]]] = [
-    {"field": "name", "headerName": "Operation", "minWidth": 160, "flex": 2},
-    *(
-        {
-            "field": field,
-            "headerName": title,
-            "valueFormatter": {"function": f"params.data.{field}_text"},
-            "type": "rightAligned",
-            "minWidth": 76,
-        }
-        for field, title in (
-            ("rate", "Requests"),
-            ("errors", "Errors"),
-            ("p50", "p50"),
-            ("p99", "p99"),
-            ("impact", "Impact"),
-        )
-    ),
-]
 
 PARTS: Final[Mapping[str, PartKind]] = {
     "service-controls": PartKind.BLOCK,
@@ -78,6 +60,7 @@ PARTS: Final[Mapping[str, PartKind]] = {
 
 
 def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
+    """The frame: sentence, four charts on one time axis, tables."""
     return page_frame(
         "service",
         route.name,
@@ -102,7 +85,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                     grid_part(
                         "service-operations",
                         "Operations by impact",
-                        _OPERATIONS,
+                        OPERATION_COLUMNS,
                         row_id="name",
                         hint="Impact is mean share of time: requests × median duration.",
                     ),
@@ -124,39 +107,69 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
     )
 
 
-async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Everything a service page asks for."""
+
+    service: Answer[Service | None]
+    red: Answer[Red]
+    heat: Answer[Heatmap]
+    operations: Answer[tuple[Operation, ...]]
+    failed: Answer[tuple[TraceSummary, ...]]
+    slow: Answer[tuple[TraceSummary, ...]]
+    slow_s: float
+    topology: Answer[Topology]
+    markers: list[Marker]
+    canaries: tuple[Canary, ...]
+
+
+async def _ask(data: Data, view: View) -> _Answers:
     """Everything but the slow traces at once; what is slow depends on the p99."""
     name, window_s = view.route.name, view.query.window_s
     step = step_s(window_s)
     group_by = None if view.query.split == "none" else view.query.split
-    services, recent, red, heat, operations, failed, topology, events, canaries = (
-        await asyncio.gather(
-            data.services(window_s),
-            data.services(RECENT_S),
-            data.red(name, window_s, step_s=step, group_by=group_by),
-            data.heatmap(name, window_s, step_s=step),
-            data.operations(name, RECENT_S),
-            data.traces(name, TRACES_S, limit=TRACES, error=True, min_duration_s=0.0),
-            data.topology(RECENT_S),
-            data.events(window_s),
-            data.canaries(limit=20),
-        )
-    )
-    service = mapped(services, lambda all_: _find(with_recent_rates(all_, value_or(recent, ())), name))
+    async with asyncio.TaskGroup() as tasks:
+        start = tasks.create_task
+        services = start(data.services(window_s))
+        recent = start(data.services(RECENT_S))
+        red = start(data.red(name, window_s, step_s=step, group_by=group_by))
+        heat = start(data.heatmap(name, window_s, step_s=step))
+        operations = start(data.operations(name, RECENT_S))
+        failed = start(data.traces(name, TRACES_S, limit=TRACES, error=True, min_duration_s=0.0))
+        topology = start(data.topology(RECENT_S))
+        events = start(data.events(window_s))
+        canaries = start(data.canaries(limit=20))
+    rates = value_or(recent.result(), ())
+    service = mapped(services.result(), lambda all_: _find(with_recent_rates(all_, rates), name))
     known = value_or(service, None)
-    slow_s = max(LEAST_SLOW_S, (known.p99_s or 0.0) if known else 0.0)
-    slow = await data.traces(
-        name, TRACES_S, limit=TRACES, error=False, min_duration_s=_two_figures(slow_s)
+    slow_s = _two_figures(max(LEAST_SLOW_S, (known.p99_s or 0.0) if known else 0.0))
+    slow = await data.traces(name, TRACES_S, limit=TRACES, error=False, min_duration_s=slow_s)
+    return _Answers(
+        service=service,
+        red=red.result(),
+        heat=heat.result(),
+        operations=operations.result(),
+        failed=failed.result(),
+        slow=slow,
+        slow_s=slow_s,
+        topology=topology.result(),
+        markers=chart_markers(value_or(events.result(), ()), name),
+        canaries=value_or(canaries.result(), ()),
     )
-    markers = chart_markers(value_or(events, ()), name)
-    cohorts = _cohorts(value_or(canaries, ()), name)
+
+
+async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[str, Content]:
+    """Ask, then render every part."""
+    answers = await _ask(data, view)
     return {
-        "service-controls": Block([split_choice(view.query, view.search), range_choice(view.query, view.search)]),
-        "service-summary": _summary(service, value_or(canaries, ()), view),
-        **_charts(red, heat, cohorts, markers, config.settle_s, view),
-        "service-operations": _operations(operations),
-        "service-traces": _traces(failed, slow, slow_s),
-        **_neighbours(service, topology, view),
+        "service-controls": Block(
+            [split_choice(view.query, view.search), range_choice(view.query, view.search)]
+        ),
+        "service-summary": _summary(answers, view),
+        **_charts(answers, config.settle_s, view),
+        "service-operations": _operations(answers.operations),
+        "service-traces": _traces(answers),
+        **_neighbours(answers.service, answers.topology, view),
     }
 
 
@@ -178,9 +191,8 @@ def _cohorts(canaries: Sequence[Canary], service: str) -> dict[str, str]:
     return {newest.baseline.version: "baseline", newest.canary.version: "canary"}
 
 
-def _summary(
-    service: Answer[Service | None], canaries: Sequence[Canary], view: View
-) -> Content:
+def _summary(answers: _Answers, view: View) -> Content:
+    service = answers.service
     if isinstance(service, Unavailable):
         return service
     if service.value is None:
@@ -188,24 +200,19 @@ def _summary(
             f"No service called {view.route.name} was heard in this window.",
             "Check the name, choose a longer range, or wait for its first span.",
         )
-    running = [c for c in canaries if c.service == view.route.name and c.is_running]
+    running = [c for c in answers.canaries if c.service == view.route.name and c.is_running]
     newest = max(running, key=lambda c: c.declared_unix_nano, default=None)
     return Block(summary_block(service.value, newest, view.now_unix_nano))
 
 
-def _charts(
-    red: Answer[Red],
-    heat: Answer[Heatmap],
-    cohorts: Mapping[str, str],
-    markers: Sequence[Marker],
-    settle_s: float,
-    view: View,
-) -> Mapping[str, Content]:
+def _charts(answers: _Answers, settle_s: float, view: View) -> Mapping[str, Content]:
     charts = {
         "service-requests": requests_chart,
         "service-errors": errors_chart,
         "service-durations": durations_chart,
     }
+    cohorts = _cohorts(answers.canaries, view.route.name)
+    red, heat, markers = answers.red, answers.heat, answers.markers
     result: dict[str, Content] = {}
     for part, chart in charts.items():
         result[part] = (
@@ -226,49 +233,23 @@ def _operations(operations: Answer[tuple[Operation, ...]]) -> Content:
         return operations
     if not operations.value:
         return Message("No operation was asked for in the last minute.")
-    rows = [_operation_row(o) for o in operations.value]
-    rows.sort(key=lambda row: -row["impact"])
-    total = sum(row["impact"] for row in rows) or 1.0
-    for row in rows:
-        row["impact_text"] = percent(row["impact"] / total, digits=0)
+    rows = operation_rows(operations.value, RECENT_S)
     return Rows(rows, f"{plural(len(rows), 'operation')} in the last minute.", _ROWS)
 
 
-def _operation_row(operation: Operation) -> dict[str, Any]:
-    errors = operation.error_count / operation.count if operation.count else None
-    return {
-        "name": operation.name,
-        "rate": operation.count / RECENT_S,
-        "rate_text": f"{operation.count / RECENT_S:.1f}/s",
-        "errors": errors,
-        "errors_text": percent(errors, digits=2),
-        "p50": operation.p50_s,
-        "p50_text": duration(operation.p50_s),
-        "p99": operation.p99_s,
-        "p99_text": duration(operation.p99_s),
-        "impact": operation.count * (operation.p50_s or 0.0),
-    }
-
-
-def _traces(
-    failed: Answer[tuple[TraceSummary, ...]],
-    slow: Answer[tuple[TraceSummary, ...]],
-    slow_s: float,
-) -> Content:
+def _traces(answers: _Answers) -> Content:
+    failed, slow = answers.failed, value_or(answers.slow, ())
     if isinstance(failed, Unavailable):
         return failed
-    rows = trace_rows(failed.value, value_or(slow, ()))
+    rows = trace_rows(failed.value, slow)
+    slowness = f"slower than {duration(answers.slow_s)}"
     if not rows:
         return Message(
-            f"No trace failed or took longer than {duration(_two_figures(slow_s))}.",
+            f"No trace failed or was {slowness}.",
             "That is good news; traces appear here when they do.",
         )
-    return Rows(
-        rows,
-        f"The newest {plural(len(failed.value), 'failed trace')} and "
-        f"{len(value_or(slow, ()))} slower than {duration(_two_figures(slow_s))}, newest first.",
-        _ROWS,
-    )
+    words = f"The newest {plural(len(failed.value), 'failed trace')} and {len(slow)} {slowness}."
+    return Rows(rows, words, _ROWS)
 
 
 def _neighbours(

@@ -13,7 +13,7 @@ from dashboards.answers.reading import Unavailable, Why
 from dashboards.components.instances import small_table
 from dashboards.components.panel import block_part, grid_part
 from dashboards.components.shell import page_frame
-from dashboards.components.words import status_badge
+from dashboards.components.words import aria, status_badge
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
 from dashboards.figures.base import Message
@@ -59,6 +59,7 @@ PARTS: Final[Mapping[str, PartKind]] = {
 
 
 def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
+    """The frame: sentence, waterfall, details of one span."""
     return page_frame(
         "trace",
         ["Trace ", html.Code(route.name.lower(), className="id")],
@@ -67,9 +68,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
             html.Div(
                 [
                     html.Div(
-                        grid_part(
-                            "trace-spans", "Spans", COLUMNS, row_id="span_id", rows=10
-                        ),
+                        grid_part("trace-spans", "Spans", COLUMNS, row_id="span_id", rows=10),
                         className="wide",
                     ),
                     html.Aside(
@@ -77,7 +76,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                             "trace-span", "Span", height_px=200, hint="Choose a span in the list."
                         ),
                         className="narrow",
-                        **{"aria-label": "Details of one span"},
+                        **aria(label="Details of one span"),
                     ),
                 ],
                 className="columns",
@@ -106,7 +105,7 @@ async def update(data: Data, config: DashboardsConfig, view: View) -> Mapping[st
     shown = chosen or origin_of_failure(rows) or rows[0]
     services = list(dict.fromkeys(row.span.service for row in rows))
     return {
-        "trace-summary": Block(_summary(answer.value, rows)),
+        "trace-summary": Block(_summary(rows)),
         "trace-spans": Rows(
             [_row(r, services, view, is_chosen=r is shown) for r in rows],
             _count(rows, answer.value),
@@ -120,19 +119,19 @@ def _count(rows: Sequence[WaterfallRow], trace: Trace) -> str:
     return f"{text}; the trace has more than are shown." if trace.truncated else f"{text}."
 
 
-def _summary(trace: Trace, rows: Sequence[WaterfallRow]) -> Component:
+def _summary(rows: Sequence[WaterfallRow]) -> Component:
     origin = origin_of_failure(rows)
     status = Status.BAD if origin else Status.OK
     return html.Div(
         [
             status_badge("failed" if origin else "ok", status),
-            html.P(summary_text(trace, rows), className="headline-text"),
+            html.P(summary_text(rows), className="headline-text"),
         ],
         className=f"headline status-edge-{status}",
     )
 
 
-def summary_text(trace: Trace, rows: Sequence[WaterfallRow]) -> str:
+def summary_text(rows: Sequence[WaterfallRow]) -> str:
     """Duration, size, and where the failure began."""
     first = min(row.span.start_unix_nano for row in rows)
     last = max(row.span.start_unix_nano + row.span.duration_ns for row in rows)
@@ -150,7 +149,9 @@ def summary_text(trace: Trace, rows: Sequence[WaterfallRow]) -> str:
     return text
 
 
-def _row(row: WaterfallRow, services: Sequence[str], view: View, *, is_chosen: bool) -> dict[str, Any]:
+def _row(
+    row: WaterfallRow, services: Sequence[str], view: View, *, is_chosen: bool
+) -> dict[str, Any]:
     colours = view.palette.series
     span = row.span
     return {

@@ -300,4 +300,3 @@ SAMPLE_ANOMALY = {
     "observed_ratio": 0.081,
     "summary": "8.10 % of starts on tv-legacy fail, 0.60 % expected.",
 }
-
