@@ -153,6 +153,8 @@ def _charts(canary: Canary, answer: Answer[tuple[Look, ...]], view: View) -> Map
     if isinstance(answer, Unavailable):
         return dict.fromkeys(("canary-evidence", "canary-safety", "canary-interval"), answer)
     looks = thinned(answer.value)
+    if not looks:
+        return dict.fromkeys(("canary-evidence", "canary-safety", "canary-interval"), NO_LOOKS)
     span, markers = report_span(canary, looks), report_markers(canary)
     key = chosen_metric(canary, view.query.metric)
     return {

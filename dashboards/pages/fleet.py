@@ -91,19 +91,24 @@ def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Compon
                                 COLUMNS,
                                 row_id="name",
                             ),
-                            chart_part("fleet-topology", "Who calls whom", height_px=270),
+                            html.Div(
+                                [
+                                    chart_part("fleet-topology", "Who calls whom", height_px=270),
+                                    block_part("fleet-slos", "Objectives", height_px=200),
+                                ],
+                                className="two",
+                            ),
                         ],
                         className="wide",
                     ),
                     html.Aside(
                         [
                             block_part("fleet-canary", "Canary", height_px=64),
-                            block_part("fleet-slos", "Objectives", height_px=200),
                             block_part("fleet-anomalies", "Anomalies", height_px=40),
-                            block_part("fleet-events", "What happened", height_px=200),
+                            block_part("fleet-events", "What happened", height_px=420),
                         ],
                         className="narrow",
-                        **aria(label="Objectives and events"),
+                        **aria(label="Canary and events"),
                     ),
                 ],
                 className="columns",

@@ -68,7 +68,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
             html.Div(
                 [
                     html.Div(
-                        grid_part("trace-spans", "Spans", COLUMNS, row_id="span_id", rows=10),
+                        grid_part("trace-spans", "Spans", COLUMNS, row_id="span_id", rows=5),
                         className="wide",
                     ),
                     html.Aside(
