@@ -7,7 +7,7 @@ near their callers. Edges are wider with more calls and named by rate and errors
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.answers.collector import Edge, Topology
@@ -110,7 +110,7 @@ def topology_chart(
     most = max(e.call_count for e in edges)
     traces: list[Figure] = [_edge_line(edge, calm, most, palette) for edge in edges]
     traces.append(_edge_hover(edges, calm, topology.window_s))
-    traces.append(_nodes(calm, statuses, palette))
+    traces.append(_nodes(calm, edges, statuses, palette))
     hidden_axis = {"visible": False, "fixedrange": True}
     body = layout(
         palette,
@@ -125,11 +125,11 @@ def topology_chart(
 
 
 def _heights(place: Mapping[str, Place]) -> list[float]:
-    """The axis ends a little beyond the outermost services, more above, where names stand."""
+    """The axis ends a little beyond the outermost services and their names."""
     heights = [p.y for p in place.values()]
     low, high = min(heights), max(heights)
     room = max(high - low, 0.3)
-    return [low - 0.22 * room, high + 0.38 * room]
+    return [low - 0.38 * room, high + 0.38 * room]
 
 
 def _edge_line(edge: Edge, place: Mapping[str, Place], most: int, palette: Palette) -> Figure:
@@ -202,7 +202,19 @@ def _edge_label(
     }
 
 
-def _nodes(place: Mapping[str, Place], statuses: Mapping[str, Status], palette: Palette) -> Figure:
+def _name_side(name: str, place: Mapping[str, Place], edges: Sequence[Edge]) -> str:
+    """Below a service that is called from above, so that its name does not lie on the line."""
+    callers = [place[e.client].y for e in edges if e.server == name and e.client != name]
+    is_called_from_above = bool(callers) and min(callers) > place[name].y
+    return "bottom center" if is_called_from_above else "top center"
+
+
+def _nodes(
+    place: Mapping[str, Place],
+    edges: Sequence[Edge],
+    statuses: Mapping[str, Status],
+    palette: Palette,
+) -> Figure:
     symbols = {
         Status.OK: "circle",
         Status.WARN: "triangle-up",
@@ -216,7 +228,7 @@ def _nodes(place: Mapping[str, Place], statuses: Mapping[str, Status], palette: 
         "x": [p.x for p in place.values()],
         "y": [p.y for p in place.values()],
         "text": list(place),
-        "textposition": "top center",
+        "textposition": [_name_side(name, place, edges) for name in place],
         "textfont": {"size": 13, "color": palette.text},
         "customdata": list(place),
         "hovertemplate": "%{text}<br>click to open<extra></extra>",
