@@ -95,7 +95,7 @@ def story_block(steps: Sequence[Step]) -> Component:
 
 def _step(step: Step) -> Component:
     done = step.unix_nano is not None
-    since = f"+{gap_words(step.since_s)}" if step.since_s is not None else ""
+    since = gap_words(step.since_s) if step.since_s is not None else ""
     return html.Li(
         [
             html.Span(since, className="story-gap"),
@@ -109,8 +109,9 @@ def _step(step: Step) -> Component:
 
 
 def gap_words(seconds: float) -> str:
-    """``40 ms``, ``8.1 s``, ``2 min 3 s``: a tenth of a second is enough for a story."""
-    return duration(seconds if abs(seconds) < 1 else round(seconds, 1))
+    """``+40 ms``, ``+8.1 s``; two clocks may disagree, which shows as ``−7 ms``."""
+    rounded = round(seconds, 3 if abs(seconds) < 1 else 1)
+    return duration(rounded) if rounded < 0 else f"+{duration(rounded)}"
 
 
 def metrics_table(look: Look, chosen: str, search: str) -> Component:

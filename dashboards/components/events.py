@@ -46,9 +46,18 @@ def glyph(kind: str) -> str:
     return GLYPHS.get(kind, "•")
 
 
+#: Steps within a canary, which its own report shows as they happen.
+_NOT_LISTED: Final = frozenset({"canary_state"})
+
+
+def listed(events: Sequence[Event]) -> list[Event]:
+    """Those worth a line of the rail, the newest first."""
+    return [event for event in events if event.kind not in _NOT_LISTED][:MAX_EVENTS]
+
+
 def event_list(events: Sequence[Event], now_unix_nano: int) -> Component:
     """The rail as an ordered list."""
-    return html.Ol([_line(e, now_unix_nano) for e in events[:MAX_EVENTS]], className="events")
+    return html.Ol([_line(e, now_unix_nano) for e in events], className="events")
 
 
 def _line(event: Event, now_unix_nano: int) -> Component:

@@ -40,7 +40,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
     _number("p50", "p50", 92),
     _number("p95", "p95", 92),
     _number("p99", "p99", 92),
-    {"field": "versions", "headerName": "Versions", "minWidth": 110},
+    {"field": "versions", "headerName": "Versions", "minWidth": 120, "flex": 2},
     {"field": "instances", "headerName": "Inst.", "type": "rightAligned", "minWidth": 64},
     {"field": "seen", "headerName": "Last seen", "minWidth": 96},
 ]

@@ -21,6 +21,8 @@ FONT_PX: Final = 12
 MAX_LINES: Final = 8
 #: Markers drawn on one chart, the newest first.
 MAX_MARKERS: Final = 12
+#: Share of the time axis a glyph needs for itself.
+MARKER_ROOM_RATIO: Final = 0.035
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,41 +159,20 @@ def line_style(palette: Palette, label: str, index: int, cohort_of: Mapping[str,
         return LineStyle(palette.canary, "dash", 2.2)
     if cohort == "baseline":
         return LineStyle(palette.baseline, "solid", 2.2)
-    return LineStyle(palette.series[index % len(palette.series)])
+    if not label:
+        return LineStyle(palette.series[0])
+    # The first two colours look like the arms', so other groups begin with the third.
+    others = palette.series[2:]
+    return LineStyle(others[index % len(others)])
 
 
 def with_markers(figure: Figure, markers: Sequence[Marker], palette: Palette, span: Span) -> Figure:
     """The figure with a thin line and a glyph for each event inside the span."""
     inside = [m for m in markers if span.from_unix_s <= m.unix_s <= span.to_unix_s]
-    shapes, annotations = [], []
-    for marker in sorted(inside, key=lambda m: -m.unix_s)[:MAX_MARKERS]:
-        at = iso(marker.unix_s)
-        shapes.append(
-            {
-                "type": "line",
-                "xref": "x",
-                "yref": "paper",
-                "x0": at,
-                "x1": at,
-                "y0": 0,
-                "y1": 1,
-                "line": {"color": palette.marker, "width": 1, "dash": "dot"},
-                "layer": "below",
-            }
-        )
-        annotations.append(
-            {
-                "x": at,
-                "y": 1,
-                "xref": "x",
-                "yref": "paper",
-                "text": marker.glyph,
-                "hovertext": marker.label,
-                "showarrow": False,
-                "yanchor": "bottom",
-                "font": {"size": 13, "color": palette.text},
-            }
-        )
+    newest = sorted(inside, key=lambda m: -m.unix_s)[:MAX_MARKERS]
+    shapes = [_marker_line(marker, palette) for marker in newest]
+    room_s = MARKER_ROOM_RATIO * (span.to_unix_s - span.from_unix_s)
+    annotations = [_marker_glyph(group, palette) for group in _grouped(newest, room_s)]
     old = figure["layout"]
     return {
         **figure,
@@ -200,4 +181,44 @@ def with_markers(figure: Figure, markers: Sequence[Marker], palette: Palette, sp
             "shapes": [*old.get("shapes", []), *shapes],
             "annotations": [*old.get("annotations", []), *annotations],
         },
+    }
+
+
+def _grouped(newest_first: Sequence[Marker], room_s: float) -> list[list[Marker]]:
+    """Markers too close for two glyphs stand together under one, the newest."""
+    groups: list[list[Marker]] = []
+    for marker in newest_first:
+        if groups and groups[-1][0].unix_s - marker.unix_s < room_s:
+            groups[-1].append(marker)
+        else:
+            groups.append([marker])
+    return groups
+
+
+def _marker_line(marker: Marker, palette: Palette) -> dict[str, Any]:
+    at = iso(marker.unix_s)
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": at,
+        "x1": at,
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": palette.marker, "width": 1, "dash": "dot"},
+        "layer": "below",
+    }
+
+
+def _marker_glyph(group: Sequence[Marker], palette: Palette) -> dict[str, Any]:
+    return {
+        "x": iso(group[0].unix_s),
+        "y": 1,
+        "xref": "x",
+        "yref": "paper",
+        "text": group[0].glyph,
+        "hovertext": "<br>".join(marker.label for marker in reversed(group)),
+        "showarrow": False,
+        "yanchor": "bottom",
+        "font": {"size": 13, "color": palette.text},
     }

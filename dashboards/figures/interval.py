@@ -25,7 +25,7 @@ from dashboards.wording import points, times
 
 #: Factors beyond these are drawn at the edge: early intervals reach to the sky.
 RATIO_LIMITS = (0.2, 5.0)
-SHARE_LIMITS = (-0.5, 0.5)
+SHARE_LIMITS = (-1.0, 1.0)
 
 
 def interval_chart(
@@ -124,11 +124,11 @@ def ratio_axis(palette: Palette, values: Sequence[float], **more: Any) -> dict[s
     reach = 1.1 * max(math.log(1.2), *(abs(math.log(value)) for value in values))
     ticks: tuple[float, ...]
     if reach < math.log(1.6):
-        ticks = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6)
+        ticks = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
     elif reach < math.log(2.5):
-        ticks = (0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5)
+        ticks = (0.5, 0.7, 1.0, 1.4, 2.0)
     else:
-        ticks = (0.2, 0.33, 0.5, 1.0, 2.0, 3.0, 5.0)
+        ticks = (0.2, 0.5, 1.0, 2.0, 5.0)
     return axis(
         palette,
         type="log",

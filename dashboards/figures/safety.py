@@ -38,7 +38,7 @@ Claim = tuple[str, str]  # metric name, claim
 def safety_chart(
     looks: Sequence[Look], span: Span, markers: Sequence[Marker], palette: Palette
 ) -> Chart | Message:
-    """Best proof so far of each claim "not worse than the margin"."""
+    """Evidence for each claim "not worse than the margin", as the judge keeps it."""
     if not looks:
         return NO_LOOKS
     claims = _claims(looks)

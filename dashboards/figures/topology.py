@@ -34,8 +34,11 @@ class Place:
 
 
 def layers(topology: Topology) -> dict[str, int]:
-    """Layer of each service: its longest chain of callers. Calls closing a cycle do not count."""
-    callees: dict[str, list[str]] = {name: [] for name in topology.nodes}
+    """Layer of each service that calls or is called: its longest chain of callers.
+
+    Calls that close a cycle do not count.
+    """
+    callees: dict[str, list[str]] = {}
     for edge in topology.edges:
         callees.setdefault(edge.server, [])
         callees.setdefault(edge.client, []).append(edge.server)
@@ -121,7 +124,7 @@ def topology_chart(
         yaxis={**hidden_axis, "range": _heights(calm)},
         annotations=[_edge_label(edge, calm, topology.window_s, palette) for edge in edges],
     )
-    return Chart({"data": traces, "layout": body}, _summary(topology, len(place) - len(calm)))
+    return Chart({"data": traces, "layout": body}, _summary(topology, len(calm)))
 
 
 def _heights(place: Mapping[str, Place]) -> list[float]:
@@ -241,14 +244,15 @@ def _nodes(
     }
 
 
-def _summary(topology: Topology, hidden: int) -> str:
+def _summary(topology: Topology, drawn: int) -> str:
     failing = [e for e in topology.edges if edge_status(e) is not Status.OK]
-    text = f"{plural(len(topology.edges), 'call path')} between {len(topology.nodes)} services"
+    text = f"{plural(len(topology.edges), 'call path')} between {plural(drawn, 'service')}"
     if failing:
         names = "; ".join(
             f"{e.client} → {e.server} {percent(e.error_count / e.call_count)}" for e in failing
         )
         text += f"; failing: {names}"
+    hidden = len(set(topology.nodes)) - drawn
     if hidden > 0:
         text += f"; {plural(hidden, 'service')} not drawn"
     return f"{text}."

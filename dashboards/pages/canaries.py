@@ -32,7 +32,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "flex": 1,
     },
     {"field": "status", "headerName": "Verdict", "cellRenderer": "StatusWord", "minWidth": 140},
-    {"field": "versions", "headerName": "Baseline → canary", "minWidth": 130},
+    {"field": "versions", "headerName": "Baseline → canary", "minWidth": 160},
     {
         "field": "summary",
         "headerName": "Why",
@@ -40,7 +40,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "flex": 4,
         "tooltipField": "summary",
     },
-    {"field": "action", "headerName": "Decision", "minWidth": 130},
+    {"field": "action", "headerName": "Decision", "minWidth": 180},
     {
         "field": "to_verdict",
         "headerName": "Verdict after",
@@ -52,7 +52,7 @@ COLUMNS: Final[list[dict[str, Any]]] = [
         "field": "declared",
         "headerName": "Declared (UTC)",
         "valueFormatter": {"function": "params.data.declared_text"},
-        "minWidth": 160,
+        "minWidth": 180,
     },
 ]
 PARTS: Final[Mapping[str, PartKind]] = {"canaries-list": PartKind.ROWS}

@@ -201,7 +201,7 @@ def report_markers(canary: Canary) -> list[Marker]:
 
 
 def chosen_metric(canary: Canary, wanted: str) -> str:
-    """The reader's choice, else the culprit, else the strongest, else nothing."""
+    """The reader's choice, else the culprit, else the rule's first metric."""
     metrics = canary.last_look.metrics if canary.last_look else ()
     keys = [m.key for m in metrics]
     if wanted in keys:
@@ -210,8 +210,7 @@ def chosen_metric(canary: Canary, wanted: str) -> str:
     if verdict is not None and verdict.culprit_metric:
         split = f"{{{verdict.culprit_split}}}" if verdict.culprit_split else ""
         return f"{verdict.culprit_metric}{split}"
-    strongest = max(metrics, key=lambda m: m.log_e_value or 0.0, default=None)
-    return strongest.key if strongest is not None else wanted
+    return keys[0] if keys else wanted
 
 
 def _last_look(canary: Canary, view: View) -> Mapping[str, Content]:

@@ -16,7 +16,7 @@ from dashboards.answers.collector import Service, Topology
 from dashboards.answers.reading import Answer, Unavailable, mapped, value_or
 from dashboards.components.canary_words import NO_ANOMALY, NO_CANARY, anomaly_list, canary_banner
 from dashboards.components.choices import range_choice
-from dashboards.components.events import NO_EVENTS, chart_markers, event_list
+from dashboards.components.events import NO_EVENTS, chart_markers, event_list, listed
 from dashboards.components.headline import headline, headline_block
 from dashboards.components.panel import block_part, chart_part, grid_part
 from dashboards.components.service_rows import COLUMNS, service_rows
@@ -91,13 +91,8 @@ def layout(_route: Route, _query: PageQuery, config: DashboardsConfig) -> Compon
                                 COLUMNS,
                                 row_id="name",
                             ),
-                            html.Div(
-                                [
-                                    chart_part("fleet-topology", "Who calls whom", height_px=270),
-                                    block_part("fleet-slos", "Objectives", height_px=200),
-                                ],
-                                className="two",
-                            ),
+                            block_part("fleet-slos", "Objectives", height_px=200),
+                            chart_part("fleet-topology", "Who calls whom", height_px=270),
                         ],
                         className="wide",
                     ),
@@ -256,8 +251,10 @@ def _aside(
     if isinstance(events, Unavailable):
         result["fleet-events"] = events
     else:
-        shown = event_list(events.value, view.now_unix_nano)
-        result["fleet-events"] = Block(shown) if events.value else NO_EVENTS
+        shown = listed(events.value)
+        result["fleet-events"] = (
+            Block(event_list(shown, view.now_unix_nano)) if shown else NO_EVENTS
+        )
     return result
 
 
