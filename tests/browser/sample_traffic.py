@@ -107,6 +107,38 @@ class Traffic:
         return requests
 
 
+def settled_service(start_unix_nano: int) -> list:
+    """A service of the past only: 137 requests, 9 of them failed, and none ever again."""
+    spans = [
+        {
+            "trace_id": bytes([7, *divmod(n, 256), *range(13)]),
+            "span_id": bytes([7, *divmod(n, 256), *range(5)]),
+            "parent": b"",
+            "name": "POST /invoice",
+            "kind": SERVER,
+            "start": start_unix_nano + n * 20_000_000,
+            "duration_ns": 5_000_000,
+            "status": 2 if n < 9 else 0,
+            "message": "",
+            "attributes": {},
+        }
+        for n in range(137)
+    ]
+    return [trace_request("billing", ZONES[0], "8.0.0", spans)]
+
+
+def merged(messages: list) -> dict:
+    """Path of the signal -> all its messages in one."""
+    requests: dict = {}
+    for message in messages:
+        if isinstance(message, ExportTraceServiceRequest):
+            request = requests.setdefault("/v1/traces", ExportTraceServiceRequest())
+        else:
+            request = requests.setdefault("/v1/metrics", ExportMetricsServiceRequest())
+        request.MergeFrom(message)
+    return requests
+
+
 class Trace:
     """Spans of one request, each starting a little after its parent."""
 
