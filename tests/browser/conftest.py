@@ -27,7 +27,6 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-READY_S = 90
 
 
 def pytest_collection_modifyitems(items):
@@ -87,49 +86,73 @@ class Platform:
         urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
 
 
-def start_dashboards(collector_port: int, analysis_port: int) -> Child:
-    return Child(
-        "-m",
-        "davylamp",
-        "run",
-        "dashboards",
-        COLLECTOR__API_PORT=collector_port,
-        ANALYSIS__API_PORT=analysis_port,
-        DASHBOARDS__PORT=0,
-        DASHBOARDS__REFRESH_S=1.0,
-        DASHBOARDS__WINDOW_S=900,
-    )
+class Starter:
+    """Starts processes and ends them all."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+
+    def _start(self, *arguments: str, **settings: object) -> Child:
+        child = Child(*arguments, **settings)
+        self._children.append(child)
+        return child
+
+    def collector(self, folder: Path) -> Child:
+        return self._start(
+            "-m",
+            "davylamp",
+            "run",
+            "collector",
+            DAVYLAMP__STATE_DIR=folder,
+            COLLECTOR__OTLP_GRPC_PORT=0,
+            COLLECTOR__OTLP_HTTP_PORT=0,
+            COLLECTOR__API_PORT=0,
+        )
+
+    def analysis(self, otlp_url: str = "") -> Child:
+        """Its answers, and traffic for the collector at ``otlp_url``."""
+        return self._start(str(HERE / "sample_platform.py"), otlp_url)
+
+    def dashboards(self, *, collector_port: int, analysis_port: int) -> Child:
+        return self._start(
+            "-m",
+            "davylamp",
+            "run",
+            "dashboards",
+            COLLECTOR__API_PORT=collector_port,
+            ANALYSIS__API_PORT=analysis_port,
+            DASHBOARDS__PORT=0,
+            DASHBOARDS__REFRESH_S=1.0,
+            DASHBOARDS__WINDOW_S=900,
+        )
+
+    def end(self) -> None:
+        for child in reversed(self._children):
+            child.end()
+
+
+@pytest.fixture
+def start():
+    starter = Starter()
+    yield starter
+    starter.end()
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory):
     """A collector with traffic, the analysis API's answers, and the dashboards."""
-    children = []
+    starter = Starter()
     try:
-        collector = Child(
-            "-m",
-            "davylamp",
-            "run",
-            "collector",
-            DAVYLAMP__STATE_DIR=tmp_path_factory.mktemp("state"),
-            COLLECTOR__OTLP_GRPC_PORT=0,
-            COLLECTOR__OTLP_HTTP_PORT=0,
-            COLLECTOR__API_PORT=0,
-        )
-        children.append(collector)
-        otlp = f"http://127.0.0.1:{collector.said['otlp_http_port']}"
-        others = Child(str(HERE / "sample_platform.py"), otlp)
-        children.append(others)
+        collector = starter.collector(tmp_path_factory.mktemp("state"))
+        others = starter.analysis(f"http://127.0.0.1:{collector.said['otlp_http_port']}")
         ports = collector.said["api_port"], others.said["analysis_port"]
-        dashboards = start_dashboards(*ports)
-        children.append(dashboards)
+        dashboards = starter.dashboards(collector_port=ports[0], analysis_port=ports[1])
         yield Platform(
             *(f"http://127.0.0.1:{port}" for port in (*ports, dashboards.said["port"])),
             dashboards.process.pid,
         )
     finally:
-        for child in reversed(children):
-            child.end()
+        starter.end()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from conftest import Child, HERE, start_dashboards
-
 
 def scheme_of(page) -> str:
     return page.locator("html").get_attribute("data-mantine-color-scheme")
@@ -117,34 +114,21 @@ def test_an_unknown_page_is_a_404_also_from_within(visit):
     page.locator("main", has_text="There is no such page").wait_for()
 
 
-def test_apis_that_do_not_answer_are_named_with_what_to_do(visit):
+def test_apis_that_do_not_answer_are_named_with_what_to_do(visit, start):
     """Sentences in place of every chart and table; no axes."""
-    child = start_dashboards(1, 2)
-    try:
-        for path in ("/", "/service/x", "/canaries", "/canary/x"):
-            page = visit(origin=f"http://127.0.0.1:{child.said['port']}").open(path)
-            words = page.locator("main").inner_text()
-            assert "does not answer at http://127.0.0.1:" in words
-            assert "davylamp run " in words
-            assert page.locator(".part:not(.is-empty) .js-plotly-plot").count() == 0
-            page.context.close()
-    finally:
-        child.end()
+    alone = start.dashboards(collector_port=1, analysis_port=2)
+    for path in ("/", "/service/x", "/canaries", "/canary/x"):
+        page = visit(origin=f"http://127.0.0.1:{alone.said['port']}").open(path)
+        words = page.locator("main").inner_text()
+        assert "does not answer at http://127.0.0.1:" in words
+        assert "davylamp run " in words
+        assert page.locator(".part:not(.is-empty) .js-plotly-plot").count() == 0
 
 
-@pytest.fixture
-def fragile():
-    """An analysis and dashboards of one's own, to be killed."""
-    analysis = Child(str(HERE / "sample_platform.py"), "")
-    dashboards = start_dashboards(1, analysis.said["analysis_port"])
-    yield analysis, dashboards
-    dashboards.end()
-    analysis.end()
-
-
-def test_a_lost_source_leaves_its_last_picture_marked_as_old(visit, fragile):
+def test_a_lost_source_leaves_its_last_picture_marked_as_old(visit, start):
     """Not silently kept, not thrown away; and lost pages say that they are lost."""
-    analysis, dashboards = fragile
+    analysis = start.analysis()
+    dashboards = start.dashboards(collector_port=1, analysis_port=analysis.said["analysis_port"])
     watched = visit(origin=f"http://127.0.0.1:{dashboards.said['port']}")
     page = watched.open("/canaries")
     rows = page.locator("#canaries-list .ag-center-cols-container .ag-row")
