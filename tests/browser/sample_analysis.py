@@ -16,11 +16,11 @@ from fastapi.responses import JSONResponse
 from analysis.canary.config import CanaryConfig, default_config_text, load_canary_config
 from analysis.canary.evidence import Look
 from analysis.canary.judge import CanaryJudge
-from bench.canary.streams import HEALTHY, RELEASES, START, Release, Traffic, blocks_of_seconds
+from bench.canary.streams import HEALTHY, START, Release, Traffic, blocks_of_seconds
 
 SECOND_NS = 1_000_000_000
 ARMS = Traffic(baseline_per_s=16.0, canary_per_s=14.0)
-BAD = RELEASES["F02-legacy-tv-30%-fail"]
+BAD = Release("fails on old televisions", legacy_failure_ratio=0.3)
 STATES = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "invalid": "invalid"}
 
 

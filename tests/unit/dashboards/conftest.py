@@ -7,7 +7,7 @@ import pytest
 
 from analysis.canary.config import default_config_text, load_canary_config
 from analysis.canary.judge import CanaryJudge
-from bench.canary.streams import RELEASES, START, Traffic, blocks_of_seconds
+from bench.canary.streams import HEALTHY, START, Release, Traffic, blocks_of_seconds
 from dashboards.answers import looks as looks_answer
 from dashboards.answers.collector import Edge, Instance, Red, RedGroup, RedPoint, Service
 from dashboards.figures.base import Span
@@ -16,12 +16,12 @@ SECOND_NS = 1_000_000_000
 T0_S = 1_790_000_000
 
 
-def judged(release: str, seconds: int, seed: int = 4):
+def judged(release: Release, seconds: int, seed: int = 4):
     """Looks of a canary as the pages read them, by way of JSON."""
     judge = CanaryJudge(load_canary_config(default_config_text()), START)
     rng = np.random.default_rng(seed)
     found = []
-    for now, blocks in blocks_of_seconds(Traffic(16.0, 14.0), RELEASES[release], seconds, rng):
+    for now, blocks in blocks_of_seconds(Traffic(16.0, 14.0), release, seconds, rng):
         found.append(judge.look(blocks, now).to_json())
         if found[-1]["final"]:
             break
@@ -31,7 +31,7 @@ def judged(release: str, seconds: int, seed: int = 4):
 @pytest.fixture(scope="session")
 def failed_looks():
     """A bad release, up to its FAIL."""
-    looks = judged("F02-legacy-tv-30%-fail", 120)
+    looks = judged(Release("bad", legacy_failure_ratio=0.3), 120)
     assert looks[-1].verdict == "fail"
     return looks
 
@@ -39,7 +39,7 @@ def failed_looks():
 @pytest.fixture(scope="session")
 def good_looks():
     """Forty seconds of a good release."""
-    return judged("good", 40)
+    return judged(HEALTHY, 40)
 
 
 def service(name="playback", *, errors=0.0, rate=10.0, seen_s=0.0, p99_s=0.2, now=T0_S):
