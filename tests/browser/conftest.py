@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,10 +201,18 @@ class Watched:
         return self.page
 
     def settle(self) -> None:
-        self.page.wait_for_function(
-            "document.querySelector('main.page .part')"
-            " && !document.querySelector('main.page .part.is-waiting')"
+        self.until(
+            "document.querySelector('main.page .part') !== null"
+            " && document.querySelector('main.page .part.is-waiting') === null"
         )
+
+    def until(self, expression: str, deadline_s: float = 20.0) -> None:
+        """Ask until it is true. Playwright's own waiting evaluates in the page, which the pages'
+        content policy forbids."""
+        end_s = time.monotonic() + deadline_s
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end_s, f"not within {deadline_s} s: {expression}"
+            self.page.wait_for_timeout(50)
 
 
 @pytest.fixture

@@ -187,7 +187,8 @@ def test_undecided_canaries_look_like_neither_pass_nor_fail(visit):
 
 def test_a_running_report_follows_the_judge_without_a_reload(visit, platform):
     """New looks move the lines; the verdict appears by itself."""
-    page = visit().open("/canary/playback-2.4.0-7")
+    watched = visit()
+    page = watched.open("/canary/playback-2.4.0-7")
     page.evaluate("window.isStillThisPage = true")
     before = platform.ask(f"{platform.analysis}/api/v1/canaries/playback-2.4.0-7")
     assert before["state"] in {"warming", "observing"}
@@ -195,7 +196,7 @@ def test_a_running_report_follows_the_judge_without_a_reload(visit, platform):
     looks = page.evaluate(count)
     assert looks == before["looks"]
     platform.advance(2)
-    page.wait_for_function(f"{count} === {looks + 2}")
+    watched.until(f"{count} === {looks + 2}")
     platform.advance(300)
     page.locator("#canary-verdict", has_text="FAIL").wait_for()
     after = platform.ask(f"{platform.analysis}/api/v1/canaries/playback-2.4.0-7")

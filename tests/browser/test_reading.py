@@ -19,7 +19,7 @@ def test_the_colour_scheme_is_chosen_kept_and_followed(visit):
     page = watched.open("/")
     light = text_colour(page)
     page.get_by_text("Dark", exact=True).click()
-    page.wait_for_function(
+    watched.until(
         "document.documentElement.dataset.mantineColorScheme === 'dark'"
         f" && document.querySelector('#fleet-starts-body .js-plotly-plot').layout.font.color"
         f" !== '{light}'"
@@ -29,9 +29,9 @@ def test_the_colour_scheme_is_chosen_kept_and_followed(visit):
     assert page.locator("html").get_attribute("data-ag-theme-mode") == "dark"
     assert text_colour(page) != light
     page.get_by_text("System", exact=True).click()
-    page.wait_for_function("document.documentElement.dataset.mantineColorScheme === 'light'")
+    watched.until("document.documentElement.dataset.mantineColorScheme === 'light'")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.mantineColorScheme === 'dark'")
+    watched.until("document.documentElement.dataset.mantineColorScheme === 'dark'")
 
 
 def test_dark_is_dark_before_anything_is_drawn(visit):
@@ -39,7 +39,7 @@ def test_dark_is_dark_before_anything_is_drawn(visit):
     watched = visit(color_scheme="dark")
     page = watched.page
     page.goto(watched.origin + "/", wait_until="commit")
-    page.wait_for_function("document.body !== null")
+    watched.until("document.body !== null")
     assert scheme_of(page) == "dark"
     watched.settle()
 
