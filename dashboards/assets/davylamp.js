@@ -57,7 +57,7 @@
 
   /* An open but hidden page asks nothing: its clocks stop until it is looked at again. */
   document.addEventListener("visibilitychange", () => {
-    const clock = document.querySelector("main.page");
+    const clock = document.querySelector(".page[id]");
     if (clock && window.dash_clientside && window.dash_clientside.set_props) {
       const page = clock.id.replace(/-page$/, "");
       window.dash_clientside.set_props(`${page}-tick`, { disabled: document.hidden });

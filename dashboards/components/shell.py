@@ -98,7 +98,7 @@ def page_frame(
 ) -> Component:
     """A page: heading, controls, parts, and the clock and memory of its updates."""
     controls = [bare_part(f"{page}-controls")] if has_controls else []
-    return html.Main(
+    return html.Div(
         [
             dcc.Interval(id=f"{page}-tick", interval=round(refresh_s * 1000)),
             dcc.Store(id=f"{page}-shown", data={}),

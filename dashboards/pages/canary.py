@@ -81,7 +81,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
                 ],
                 className="two",
             ),
-            block_part("canary-metrics", "Metrics", height_px=240),
+            block_part("canary-metrics", "Metrics", height_px=270),
             html.Div(
                 [
                     chart_part(
@@ -101,7 +101,7 @@ def layout(route: Route, _: PageQuery, config: DashboardsConfig) -> Component:
             ),
             html.Div(
                 [
-                    block_part("canary-deliveries", "Decision and delivery", height_px=120),
+                    block_part("canary-deliveries", "Decision and delivery", height_px=190),
                     html.Div(
                         [
                             block_part("canary-traffic", "Traffic", height_px=60),

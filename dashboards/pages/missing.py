@@ -12,7 +12,7 @@ from dashboards.components.words import page_link
 
 def layout(path: str) -> Component:
     """Said in place of a page whose address the browser made up."""
-    return html.Main(
+    return html.Div(
         [
             html.H1("There is no such page", className="page-title"),
             html.P([html.Code(path), " is not an address of Davylamp."]),

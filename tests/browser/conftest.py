@@ -202,8 +202,8 @@ class Watched:
 
     def settle(self) -> None:
         self.until(
-            "document.querySelector('main.page .part') !== null"
-            " && document.querySelector('main.page .part.is-waiting') === null"
+            "document.querySelector('#page .part') !== null"
+            " && document.querySelector('#page .part.is-waiting') === null"
         )
 
     def until(self, expression: str, deadline_s: float = 20.0) -> None:

@@ -193,8 +193,9 @@ def test_a_running_report_follows_the_judge_without_a_reload(visit, platform):
     before = platform.ask(f"{platform.analysis}/api/v1/canaries/playback-2.4.0-7")
     assert before["state"] in {"warming", "observing"}
     count = "document.querySelector('#canary-evidence-body .js-plotly-plot').data.at(-2).x.length"
-    looks = page.evaluate(count)
-    assert looks == before["looks"]
+    looks = before["looks"]
+    watched.until("document.querySelector('#canary-evidence-body .js-plotly-plot') !== null")
+    watched.until(f"{count} === {looks}")
     platform.advance(2)
     watched.until(f"{count} === {looks + 2}")
     platform.advance(300)

@@ -106,6 +106,14 @@ def test_a_foreign_host_name_is_refused(server):
     assert get(server, Host="localhost:1")[0] == 200
 
 
+def test_the_very_first_request_may_be_for_any_page():
+    """Its styles and scripts are there, as they would be after "/"."""
+    with serving() as (_, url):
+        body = get(url + "/canaries")[2]
+    assert "/assets/davylamp.css" in body
+    assert "/assets/davylamp.js" in body
+
+
 def test_sigterm_ends_it_with_zero():
     """Also SIGINT, and soon."""
     for number in (signal.SIGTERM, signal.SIGINT):
