@@ -142,5 +142,5 @@ def test_a_lost_source_leaves_its_last_picture_marked_as_old(visit, start):
     assert rows.count() == count
     dashboards.end()
     page.locator("#lost", has_text="The dashboards do not answer.").wait_for()
-    assert all("Failed to load resource" in c or "fetch" in c for c in watched.complaints)
+    assert all("Failed to load resource" in c or "did not respond" in c for c in watched.complaints)
     watched.complaints.clear()
