@@ -118,6 +118,11 @@ class CountMetric:
         return self._excess > self.config.fail_margin * self._excess_weight
 
     @property
+    def excess_bad(self) -> float:
+        """Surplus of bad events on the canary, block by block, on a common scale for splits."""
+        return self._excess
+
+    @property
     def constant(self) -> bool:
         """Counts are never too constant to compare: no failure at all is an answer."""
         return False

@@ -35,6 +35,8 @@ CODE_VERSION = "2026.11.0/sequential-2"
 _S = 1e-9  # seconds per nanosecond
 
 Metric = CountMetric | HistogramMetric
+# Share of the whole's surplus of bad events from which a split is named as the place of the harm.
+_MAIN_PART_RATIO = 0.5
 _ARM_KINDS = {MetricKind.COUNT: CountArm, MetricKind.HISTOGRAM: HistogramArm}
 
 
@@ -160,7 +162,9 @@ class CanaryJudge:
         if culprit is None:
             text = f"Different beyond doubt, but small: {enough[0].describe()}."
             return Reason.SMALL_EFFECT, text
-        summary = f"The canary is worse: {culprit.describe()}."
+        part = None if culprit.split else self._main_part(culprit)
+        mostly = f", most of it in {part}" if part else ""
+        summary = f"The canary is worse: {culprit.describe()}{mostly}."
         return Verdict(
             VerdictKind.FAIL,
             Reason.REGRESSION,
@@ -168,8 +172,23 @@ class CanaryJudge:
             now,
             True,
             culprit.config.name,
-            culprit.split or None,
+            culprit.split or part,
         )
+
+    def _main_part(self, culprit: Metric) -> str | None:
+        """The split that holds most of the harm a whole metric failed for, if one does.
+
+        It is not proven by itself: it says where to look, FAIL rests on the whole.
+        """
+        if not isinstance(culprit, CountMetric):
+            return None
+        for part in self._splits.values():
+            if not isinstance(part, CountMetric) or part.config.name != culprit.config.name:
+                continue
+            is_suspect = part.log_e >= self.config.suspect_log_e
+            if is_suspect and part.excess_bad >= _MAIN_PART_RATIO * culprit.excess_bad:
+                return part.split
+        return None
 
     def _need_fail(self, metric: Metric) -> int:
         """A split is smaller than its whole; its min_bad events are its gate."""

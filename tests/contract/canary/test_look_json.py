@@ -77,7 +77,7 @@ def looks(release: str, seconds: int):
             return
 
 
-@pytest.mark.parametrize("release", ["good", "F01-legacy-tv-30%-fail"])
+@pytest.mark.parametrize("release", ["N5-good", "F01-legacy-tv-30%-fail"])
 def test_every_look_has_the_documented_shape(release):
     last = None
     for look in looks(release, 300):
@@ -91,12 +91,12 @@ def test_every_look_has_the_documented_shape(release):
         last = shown
     assert last is not None
     assert last["final"]
-    assert last["verdict"] == ("pass" if release == "good" else "fail")
+    assert last["verdict"] == ("pass" if release == "N5-good" else "fail")
 
 
 def test_intervals_hold_their_estimates():
     """Within a hundredth: quantiles are interpolated inside buckets, bounds sit on edges."""
-    *_, look = looks("good", 60)
+    *_, look = looks("N5-good", 60)
     compared = 0
     for effect in (e for metric in look.metrics for e in (metric.effect, *metric.effects)):
         if None not in (effect.estimate, effect.low, effect.high) and np.isfinite(effect.estimate):
