@@ -178,7 +178,9 @@ def test_undecided_canaries_look_like_neither_pass_nor_fail(visit):
         page = visit().open(f"/canary/{path}")
         badge = page.locator("#canary-verdict .verdict")
         assert word in badge.inner_text()
-        style = badge.evaluate("e => getComputedStyle(e).borderTopStyle + getComputedStyle(e).color")
+        style = badge.evaluate(
+            "e => getComputedStyle(e).borderTopStyle + getComputedStyle(e).color"
+        )
         frames.add((badge.locator(".shape").inner_text(), style))
         if word in {"INCONCLUSIVE", "INVALID"}:
             assert f"No action follows from {word}." in page.locator("main").inner_text()
@@ -222,7 +224,11 @@ def test_an_open_page_costs_little(visit, platform, path):
     )
     watched.open(path)
     page.wait_for_timeout(1500)
-    start_s, start_cpu_s, start_posts = time.monotonic(), cpu_s(platform.dashboards_pid), watched.posts
+    start_s, start_cpu_s, start_posts = (
+        time.monotonic(),
+        cpu_s(platform.dashboards_pid),
+        watched.posts,
+    )
     page.wait_for_timeout(6000)
     spent_s = time.monotonic() - start_s
     share = (cpu_s(platform.dashboards_pid) - start_cpu_s) / spent_s

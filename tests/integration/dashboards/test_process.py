@@ -62,7 +62,9 @@ def get(url, **headers):
         return error.code, error.headers, error.read().decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/service/x", "/canaries", "/canary/x", "/trace/" + "0" * 32])
+@pytest.mark.parametrize(
+    "path", ["/", "/service/x", "/canaries", "/canary/x", "/trace/" + "0" * 32]
+)
 def test_pages_are_served_with_a_strict_policy(server, path):
     """Scripts only from here, no frame around it, a language for readers aloud."""
     status, headers, body = get(server + path)

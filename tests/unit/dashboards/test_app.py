@@ -55,7 +55,9 @@ def test_every_callback_is_a_coroutine(dash):
         name: entry["callback"] for name, entry in dash.callback_map.items() if "callback" in entry
     }
     assert len(on_server) >= len(PAGES) + 1
-    assert [n for n, callback in on_server.items() if not inspect.iscoroutinefunction(callback)] == []
+    assert [
+        n for n, callback in on_server.items() if not inspect.iscoroutinefunction(callback)
+    ] == []
 
 
 def test_every_id_of_a_callback_is_on_some_page(dash):

@@ -14,8 +14,8 @@ from dashboards.figures.evidence import evidence_chart, strongest
 from dashboards.figures.forest import forest_chart
 from dashboards.figures.interval import effect_words, interval_chart
 from dashboards.figures.safety import safety_chart
-from dashboards.theme import DARK, LIGHT, Status
 from dashboards.metric_words import arm_words, metric_name, state_words
+from dashboards.theme import DARK, LIGHT, Status
 
 CULPRIT = "playback.start.failures{playback.device.class=tv-legacy}"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from plotly.io.json import to_json_plotly
 
 from dashboards.answers.analysis import Anomaly, Event, Slo
+from dashboards.answers.collector import Operation
 from dashboards.components.events import MAX_EVENTS, chart_markers, listed
 from dashboards.components.headline import headline
 from dashboards.components.operation_rows import operation_rows
 from dashboards.components.service_rows import service_rows
 from dashboards.components.slo_tiles import budget_words, slo_tiles
-from dashboards.answers.collector import Operation
 from dashboards.health import live_instances, service_status, with_recent_rates, worst_first
 from dashboards.playback import Starts
 from dashboards.theme import Status
@@ -21,9 +21,7 @@ STARTS = Starts((), 47.94, 0.9941, 60.0)
 
 
 def slo(name="s", *, state="ok", left=0.38):
-    return Slo(
-        name, "playback", name, 0.99, 3600.0, state, 99.0, 100.0, 0.01, left, (), NOW, "sum"
-    )
+    return Slo(name, "playback", name, 0.99, 3600.0, state, 99.0, 100.0, 0.01, left, (), NOW, "sum")
 
 
 def anomaly(state):

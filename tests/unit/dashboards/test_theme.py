@@ -137,9 +137,20 @@ def test_the_style_sheet_has_the_same_colours():
     light, dark = re.findall(r"^:root[^{]*\{([^}]*)\}", css, re.MULTILINE)[:2]
     for block, colours in ((light, LIGHT), (dark, DARK)):
         written = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-        for name in (
-            "background panel text muted grid axis ok warn bad unknown baseline canary".split()
-        ):
+        for name in [
+            "background",
+            "panel",
+            "text",
+            "muted",
+            "grid",
+            "axis",
+            "ok",
+            "warn",
+            "bad",
+            "unknown",
+            "baseline",
+            "canary",
+        ]:
             assert written[name] == getattr(colours, name).lower(), name
         assert contrast(written["link"], colours.panel) >= 4.5
         assert contrast(written["canary-text"], colours.panel) >= 4.5
