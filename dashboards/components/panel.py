@@ -93,7 +93,9 @@ def _frame(part: str, title: str, hint: str, body: Component, *, body_px: int) -
     note = html.Figcaption("Loading…", id=note_id(part), className="part-note", **aria(live="off"))
     inner: list[Component] = [body, note]
     figure = html.Figure(
-        inner, className="part-figure", style={"minHeight": f"{body_px + NOTE_PX}px"} if body_px else {}
+        inner,
+        className="part-figure",
+        style={"minHeight": f"{body_px + NOTE_PX}px"} if body_px else {},
     )
     children: list[Component] = []
     if title:
