@@ -224,7 +224,6 @@ def test_an_open_page_costs_little(visit, platform, path):
         ".observe({type: 'layout-shift', buffered: true})"
     )
     watched.open(path)
-    on_load = watched.posts
     page.wait_for_timeout(1500)
     start_s, start_cpu_s, start_posts = (
         time.monotonic(),
@@ -238,9 +237,8 @@ def test_an_open_page_costs_little(visit, platform, path):
     shift = page.evaluate("window.shift")
     print(
         f"\n{path}: {100 * share:.1f} % of a core, {updates:.2f} updates/s, "
-        f"{on_load} requests on load, layout shift {shift:.3f}"
+        f"layout shift {shift:.3f}"
     )
     assert share < 0.10
-    assert 0.5 < updates < 1.3
-    assert on_load <= 3
+    assert 0.3 < updates < 1.3, "one update a second, fewer when the machine is busy"
     assert shift < 0.1
