@@ -37,6 +37,7 @@ logger = logging.getLogger("davylamp.analysis")
 GRACEFUL_SHUTDOWN_S: Final = 1
 #: What the runner has begun may finish this long; then it is cut off, the ledger knows the rest.
 RUNNER_STOP_S: Final = 1.5
+RUNNER_CUT_OFF_S: Final = 0.3
 #: The last of our own telemetry may take this long to leave.
 TELEMETRY_STOP_S: Final = 1.0
 SERVICE_NAME: Final = "davylamp-analysis"
@@ -111,9 +112,7 @@ async def _serve(
             return await _until_told(_Server(desk, listener), {deliverer.loop_task, looking})
         finally:
             stop.set()
-            await asyncio.wait({looking}, timeout=RUNNER_STOP_S)
-            looking.cancel()
-            await deliverer.stop()
+            await asyncio.gather(_end(looking), deliverer.stop())
             desk.close()
             await asyncio.to_thread(telemetry.shutdown, TELEMETRY_STOP_S)
 
@@ -130,6 +129,14 @@ async def _until_told(server: _Server, loops: set[asyncio.Task[None]]) -> int:
         if is_broken and loop.done():
             logger.error("%s has ended", loop.get_name(), exc_info=loop.exception())
     return 1 if is_broken else 0
+
+
+async def _end(looking: asyncio.Task[None]) -> None:
+    """Let the runner finish; cut it off when it does not. The ledger knows what was done."""
+    _, late = await asyncio.wait({looking}, timeout=RUNNER_STOP_S)
+    if late:
+        looking.cancel()
+        await asyncio.wait({looking}, timeout=RUNNER_CUT_OFF_S)
 
 
 class _Server(uvicorn.Server):

@@ -43,7 +43,7 @@ BUSY_PAUSE_S: Final = 0.25
 RECORD_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)
 LEDGER_PAUSE_S: Final = 1.0
 #: Requests under way may finish this long after stop().
-STOP_GRACE_S: Final = 2.0
+STOP_GRACE_S: Final = 1.5
 
 
 class Deliverer:

@@ -127,3 +127,31 @@ def test_decisions_reported_as_committed_survive_any_kill(commit, tmp_path, open
     assert all(
         canary.is_over == (canary.decision is not None) for canary in ledger.canaries(limit=9999)
     )
+
+
+def test_a_full_disk_refuses_and_recovers(tmp_path):
+    """The file may not grow any more: typed refusals, nothing told is lost, no restart needed."""
+    child = Path(__file__).with_name("full_disk_child.py")
+    path = tmp_path / "ledger.db"
+    done = subprocess.run(
+        [sys.executable, str(child), f"sqlite:///{path}"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    told = [line.split()[1] for line in lines if line.startswith("committed")]
+    refused = [line for line in lines if line.startswith("refused")]
+    assert len(refused) == 3
+    assert lines.index(refused[0]) > 0, "something fitted before"
+    assert lines[-1].startswith("committed"), "with room again it goes on"
+    with sqlite3.connect(path) as raw:
+        found = {row[0] for row in raw.execute("SELECT deployment_id FROM canaries")}
+        rows = raw.execute("SELECT count(*) FROM events").fetchone()[0]
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert found == set(told)
+    assert rows == len(told), "a refused declaration left no event behind"

@@ -274,6 +274,27 @@ def test_a_look_is_stored_once(ledger, helpers):
     assert ledger.canary("playback-1").state is CanaryState.WARMING
 
 
+def test_looks_of_old_canaries_are_thinned_to_the_last(ledger, helpers, clock, monkeypatch):
+    """Beyond the limit an ended canary keeps its last look, an open one keeps all."""
+    from analysis.decisions import canaries
+
+    monkeypatch.setattr(canaries, "MAX_CANARIES_WITH_LOOKS", 2)
+    for number in range(4):
+        clock.advance(1)
+        name = f"playback-{number}"
+        ledger.declare(helpers.declaration(number))
+        ledger.start_judging(name, "rule", "f" * 64)
+        for index in range(3):
+            seen = helpers.look(index, index, "observing", final=False)
+            ledger.record_look(name, seen, {"looks": index + 1}, "warming")
+        if number != 1:
+            ledger.conclude(name, helpers.look(3, 3, "invalid"), {}, "invalid", None)
+    ledger.declare(helpers.declaration(9))
+    kept = {n: [one["index"] for one in ledger.looks(f"playback-{n}")] for n in range(4)}
+    assert kept == {0: [3], 1: [0, 1, 2], 2: [0, 1, 2, 3], 3: [0, 1, 2, 3]}
+    assert ledger.canary("playback-0").looks == 4
+
+
 def test_another_rule_in_the_middle_is_refused(ledger, helpers):
     """The error budget was promised for one rule."""
     ledger.declare(helpers.declaration(1))
@@ -536,6 +557,14 @@ def test_events_are_read_by_time(ledger):
     assert [one.unix_nano for one in found] == [2, 2]
     assert [one.title for one in ledger.events(0, 9, 2)] == ["at 3", "at 2"]
     assert len(found[0].detail) == 2000
+
+
+def test_events_are_kept_for_ninety_days(ledger):
+    """A new event drops what is older than 90 days."""
+    day = 86_400 * 10**9
+    for at in (1, 2 * day, 91 * day):
+        ledger.record_event("x", "playback", "t", unix_nano=at)
+    assert [one.unix_nano for one in ledger.events(0, 2**62)] == [91 * day, 2 * day]
 
 
 def test_statuses_are_replaced(ledger):

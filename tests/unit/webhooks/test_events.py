@@ -80,7 +80,8 @@ def test_the_receiver_reads_what_we_write(decision):
     check_address(body, command, Addressee("deployer", "demo", "http://127.0.0.1:4320"))
     assert (command.action, command.sequence) == ("rollback", 7)
     assert command.expires_unix_nano == decision.expires_unix_nano
-    assert (command.release_version, command.target_version) == ("1.1.0", "1.0.0")
+    assert (command.release.version, command.target.version) == ("1.1.0", "1.0.0")
+    assert (command.release.digest, command.target.digest) == ("sha256:b", "sha256:a")
 
 
 def test_times_keep_their_microseconds():
