@@ -88,7 +88,8 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
         register_update(dash, page, data, config)
     # Dash does this before the first request, but not when that is for a page other than "/":
     # such a page would come without styles and scripts.
-    dash._setup_server()  # noqa: SLF001
+    set_up: Any = dash._setup_server  # noqa: SLF001
+    set_up()
     server.state.dash = dash
     server.add_middleware(Guard, dash=dash, host=config.host)
     return server

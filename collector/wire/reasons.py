@@ -31,7 +31,7 @@ EXPLAINED: Final = {
     Reason.TIMESTAMP_ZERO: "the time is missing or in 1970",
     Reason.TOO_FAR_IN_FUTURE: "the time is too far ahead of the collector's clock",
     Reason.TOO_OLD: "the time is too far behind the collector's clock",
-    Reason.START_AFTER_TIME: "a point's start time is after its time",
+    Reason.START_AFTER_TIME: "a point's start time is more than 10 s after its time",
     Reason.ITEM_TOO_LARGE: "a span or point has too many bytes",
     Reason.TOO_MANY_ATTRIBUTES: "a span or point has too many attributes",
     Reason.TOO_MANY_BUCKETS: "a histogram point has too many buckets",

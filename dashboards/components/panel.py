@@ -23,6 +23,10 @@ GRAPH_CONFIG: Final[Any] = {
 }
 
 
+#: Height of the sentence below a picture; room for it is kept from the start.
+NOTE_PX: Final = 18
+
+
 def chart_part(part: str, title: str, *, height_px: int, hint: str = "") -> Component:
     """A chart with its title, one sentence that says the same, and room for both from the start."""
     graph = dcc.Graph(
@@ -89,7 +93,9 @@ def _frame(part: str, title: str, hint: str, body: Component, *, body_px: int) -
     note = html.Figcaption("Loading…", id=note_id(part), className="part-note", **aria(live="off"))
     inner: list[Component] = [body, note]
     figure = html.Figure(
-        inner, className="part-figure", style={"minHeight": f"{body_px}px"} if body_px else {}
+        inner,
+        className="part-figure",
+        style={"minHeight": f"{body_px + NOTE_PX}px"} if body_px else {},
     )
     children: list[Component] = []
     if title:

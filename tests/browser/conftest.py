@@ -64,8 +64,10 @@ class Child:
         self.said = json.loads(line[line.index("{") :])
 
     def end(self) -> None:
+        """Kill it; again does nothing."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 @dataclass

@@ -159,17 +159,20 @@ def sample_canaries(now: int) -> list[Canary]:
     def started(ago_s: int) -> int:
         return now - ago_s * SECOND_NS
 
+    def canary(version: str, number: int, ago_s: int, config, release, **more) -> Canary:
+        began = started(ago_s)
+        seconds = more.pop("seconds", 0)
+        looks = looks_of(config, release, began, seed=number, **more)
+        return Canary(f"playback-{version}-{number}", version, began, looks, seconds)
+
     return [
-        Canary("playback-2.4.0-7", "2.4.0", started(6), looks_of(rule(), BAD, started(6), seed=3), 6),
-        Canary("playback-2.3.9-6", "2.3.9", started(300), looks_of(rule(), BAD, started(300), seed=4)),
-        Canary("playback-2.3.8-5", "2.3.8", started(900), looks_of(rule(), HEALTHY, started(900), seed=5)),
-        Canary(
-            "playback-2.3.7-4", "2.3.7", started(1800),
-            looks_of(short, HEALTHY, started(1800), seed=6, silent_after_s=40),
-        ),
-        Canary("playback-2.3.6-3", "2.3.6", started(2400), looks_of(unfair, HEALTHY, started(2400), seed=7)),
+        canary("2.4.0", 7, 6, rule(), BAD, seconds=6),
+        canary("2.3.9", 6, 300, rule(), BAD),
+        canary("2.3.8", 5, 900, rule(), HEALTHY),
+        canary("2.3.7", 4, 1800, short, HEALTHY, silent_after_s=40),
+        canary("2.3.6", 3, 2400, unfair, HEALTHY),
         Canary("playback-2.3.5-2", "2.3.5", started(3000), iter(())),
-    ]  # fmt: skip
+    ]
 
 
 def sample_slos(now: int) -> list[dict]:
@@ -177,8 +180,8 @@ def sample_slos(now: int) -> list[dict]:
     windows = [("page", 14.4, 300.0, 30.0), ("ticket", 6.0, 1800.0, 150.0)]
     rows = [
         ("playback-start-availability", "Playback starts", 0.99, 0.0062, 0.38, 0.9, "ok"),
-        ("recommendations-availability", "Rows on the home page", 0.995, 0.0201, -3.02, 16.2, "burning"),
-    ]  # fmt: skip
+        ("rows-availability", "Rows on the home page", 0.995, 0.0201, -3.02, 16.2, "burning"),
+    ]
     return [
         {
             "name": name,

@@ -7,27 +7,28 @@ def scheme_of(page) -> str:
     return page.locator("html").get_attribute("data-mantine-color-scheme")
 
 
-def text_colour(page) -> str:
-    return page.evaluate(
-        "document.querySelector('#fleet-starts-body .js-plotly-plot').layout.font.color"
-    )
+TEXT_COLOUR = "document.querySelector('#fleet-starts-body .js-plotly-plot')?.layout.font.color"
+
+
+def text_colour(watched) -> str:
+    watched.until(f"{TEXT_COLOUR} !== undefined")
+    return watched.page.evaluate(TEXT_COLOUR)
 
 
 def test_the_colour_scheme_is_chosen_kept_and_followed(visit):
     """Light, dark or the system's; charts and tables follow at once; a reload remembers."""
     watched = visit(color_scheme="light")
     page = watched.open("/")
-    light = text_colour(page)
+    light = text_colour(watched)
     page.get_by_text("Dark", exact=True).click()
     watched.until(
         "document.documentElement.dataset.mantineColorScheme === 'dark'"
-        f" && document.querySelector('#fleet-starts-body .js-plotly-plot').layout.font.color"
-        f" !== '{light}'"
+        f" && {TEXT_COLOUR} !== '{light}'"
     )
     watched.open("/")
     assert scheme_of(page) == "dark"
     assert page.locator("html").get_attribute("data-ag-theme-mode") == "dark"
-    assert text_colour(page) != light
+    assert text_colour(watched) != light
     page.get_by_text("System", exact=True).click()
     watched.until("document.documentElement.dataset.mantineColorScheme === 'light'")
     page.emulate_media(color_scheme="dark")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 async def test_a_bad_canary_is_failed_and_its_rollback_is_in_the_outbox(stage):
-    """Legacy televisions fail on the canary: FAIL, one decision, one delivery, the culprit named."""
+    """Legacy televisions fail on the canary: FAIL, one decision, one delivery, a culprit."""
     for _ in range(20):
         await stage.second(look=False)
     await stage.declare()

@@ -137,6 +137,11 @@ def test_the_rail_is_bounded_and_leaves_out_the_canarys_inner_steps():
 
 def test_charts_are_marked_with_their_services_events():
     """Deliveries and acknowledgements are in the rail only."""
-    events = [event("verdict"), event("verdict", service="edge"), event("delivered"), event("completed", service="")]  # fmt: skip
+    events = [
+        event("verdict"),
+        event("verdict", service="edge"),
+        event("delivered"),
+        event("completed", service=""),
+    ]
     assert [m.glyph for m in chart_markers(events, "playback")] == ["⚖", "↩"]
     assert len(chart_markers(events)) == 3
