@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from analysis.decisions.policy import MODES, Mode
 from analysis.errors import StartError
+from analysis.runner.config import RunnerConfig
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -33,31 +34,22 @@ class AnalysisConfig:
     api_port: int
     #: Base address of the collector's read API, such as http://127.0.0.1:4319.
     collector_url: str
-    #: SQLAlchemy URL of the ledger; empty = ``analysis/ledger.db`` in the state folder.
+    #: OTLP/HTTP base address for the analysis' own telemetry, such as http://127.0.0.1:4318.
+    otlp_endpoint: str
+    #: SQLAlchemy URL of the ledger.
     database_url: str
     #: Holds the token writers must show; one line.
     api_token_file: Path
     endpoint: EndpointConfig
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
-    #: Seconds between looks at a canary.
-    look_interval_s: float
-    #: Width of the blocks that are compared, in seconds.
-    block_step_s: float
-    #: A block is read this long after its end, so that late exports are in it.
-    evidence_lag_s: float
     #: A command not delivered this long after its decision is never sent again.
     decision_lifetime_s: float
     #: A delivered decision that telemetry does not show within this time is reported to people.
     confirm_timeout_s: float
     #: TOML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
-    state_dir: Path
-
-    @property
-    def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger."""
-        return self.database_url or f"sqlite:///{self.state_dir / 'analysis' / 'ledger.db'}"
+    runner: RunnerConfig
 
 
 def check(config: AnalysisConfig) -> None:
@@ -71,18 +63,9 @@ def check(config: AnalysisConfig) -> None:
         raise StartError(
             f"[analysis] mode = {config.mode!r} is unknown; accepted: {', '.join(MODES)}"
         )
-    for name in (
-        "look_interval_s",
-        "block_step_s",
-        "decision_lifetime_s",
-        "confirm_timeout_s",
-    ):
+    for name in ("decision_lifetime_s", "confirm_timeout_s"):
         if not getattr(config, name) > 0:
             raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")
-    if not config.evidence_lag_s >= 0:
-        raise StartError(
-            f"[analysis] evidence_lag_s = {config.evidence_lag_s} must not be negative"
-        )
     _check_url("endpoint.url", config.endpoint.url)
     _check_url("collector_url", config.collector_url)
 
