@@ -30,15 +30,17 @@ from sample_services.errors import (
     ZygoteError,
 )
 from sample_services.instances import ARM_BASELINE, ARM_CANARY, ARM_STABLE, InstanceSpec
-from sample_services.layout import ZONES, arm_zones, slot_name
+from sample_services.layout import VIEWERS, ZONES, arm_zones, slot_name
 from sample_services.playback.builds import STABLE, build_of
 from sample_services.routing import RoutingTable, Split, build_table
 from telemetry.clock import Clock
 
 logger = logging.getLogger("samples.deployer")
 
-#: Readers follow a new table within milliseconds; a hung one must not hold up a rollback.
-TAKEN_TIMEOUT_S = 0.5
+#: Readers follow a new table within milliseconds, those of a deployer started anew within their
+#: retry pause; a hung one must not hold up a rollback for long.
+TAKEN_TIMEOUT_S = 2.0
+READING_SERVICES = frozenset({"edge", "playback", VIEWERS})
 #: The only service that has releases to choose from.
 DEPLOYABLE = "playback"
 HISTORY_LIMIT = 200
@@ -212,7 +214,10 @@ class Deployer:
 
     async def _settle(self, admitted: Admitted) -> None:
         """Report a command a predecessor began when the processes show it done; begin nothing."""
-        await self._fleet.settled(self._is_tidy, self._config.drain_timeout_s + SETTLE_MARGIN_S)
+        await self._fleet.settled(
+            lambda: self._is_tidy(admitted.deployment_id),
+            self._config.drain_timeout_s + SETTLE_MARGIN_S,
+        )
         stable = {i.spec.slot for i in self._fleet.instances.values() if i.spec.arm == ARM_STABLE}
         promoted = any(f"/{admitted.deployment_id}/" in slot for slot in stable)
         done = admitted.action == "rollback" or promoted
@@ -227,9 +232,14 @@ class Deployer:
         )
         self._ledger.finish(admitted.decision_id)
 
-    def _is_tidy(self) -> bool:
-        extra = leftovers(self._fleet.instances.values(), DEPLOYABLE)
-        return not extra and not self._fleet.leaving()
+    def _is_tidy(self, deployment_id: str) -> bool:
+        """Nothing of the old deployment is left; arms of a newer one may run already."""
+        concerned = [
+            instance
+            for slot, instance in self._fleet.instances.items()
+            if instance.spec.arm == ARM_STABLE or f"/{deployment_id}/" in slot
+        ]
+        return not leftovers(concerned, DEPLOYABLE) and not self._fleet.leaving()
 
     async def _expire(self, deployment: Deployment) -> None:
         if deployment.state != domain.OBSERVING:
@@ -294,6 +304,12 @@ class Deployer:
         self._step(deployment, state, what)
 
     async def _clear(self, slots: Sequence[str]) -> None:
+        readers = [
+            instance.instance_id
+            for instance in self._fleet.instances.values()
+            if instance.spec.service in READING_SERVICES
+        ]
+        await self.publisher.wait_taken(self.publisher.table.version, TAKEN_TIMEOUT_S, readers)
         self._journal.write("leftovers_cleared", slots=list(slots))
         await self._fleet.stop(slots, grace_s=self._config.drain_timeout_s)
         self._hidden.difference_update(slots)

@@ -41,18 +41,25 @@ def ended(stack, deployment, analysis, action):
 
 
 @pytest.fixture
-def failures(stack, until):
-    """Plays that fail over HTTP during a test: at most what healthy releases refuse anyway."""
-    until(lambda: stack.counts().get("plays_success", 0) > 0)
-    before = stack.counts()
+def unharmed(stack, otlp, until):
+    """Hardly a play finds nobody to serve it, the failure that moving viewers about would cause.
+
+    A busy machine has failures of other kinds, and one of this when an edge stands still for
+    longer than the deployer waits for it.
+    """
+
+    def unserved():
+        return otlp.total("playback.starts", error_type="playback_unreachable")
+
+    until(lambda: otlp.total("playback.starts") > 0)
+    before = unserved()
     yield
-    until(lambda: stack.counts().get("plays_success", 0) > before["plays_success"] + 25)
-    after = stack.counts()
-    failed, sent = (after.get(k, 0) - before.get(k, 0) for k in ("plays_http_failed", "plays_sent"))
-    assert failed <= 2 + 0.02 * sent
+    told = otlp.total("playback.starts")
+    until(lambda: otlp.total("playback.starts") > told + 25, pause_s=0.2)
+    assert unserved() <= before + 1
 
 
-@pytest.mark.usefixtures("failures")
+@pytest.mark.usefixtures("unharmed")
 def test_a_rollback_drains_and_kills_the_canary(stack, analysis, until):
     """Viewers leave, processes end, the analysis hears of both steps; no play is lost by it."""
     deployment = stack.deploy("N5")
@@ -98,7 +105,7 @@ def test_a_repeated_message_is_accepted_and_acts_once(stack, analysis, until):
     assert len(mine) == 1
 
 
-@pytest.mark.usefixtures("failures")
+@pytest.mark.usefixtures("unharmed")
 def test_a_promotion_replaces_the_stable_instances(start_stack, stack, analysis, until):
     """The canary's version serves everyone, and the next baseline is that version."""
     old = {one["pid"] for one in stack.instances().values() if one["spec"]["service"] == "playback"}
@@ -132,14 +139,14 @@ def kill_controller(stack, until):
     until(answers)
 
 
-@pytest.mark.usefixtures("failures")
+@pytest.mark.usefixtures("unharmed")
 def test_arms_without_a_deployer_are_cleared(stack, analysis, until):
     """Killed while a canary is on: plays go on, the next deployer takes the arms away, and a
     command about them comes too late.
     """
     deployment = stack.deploy("F01")
     sender = stack.commander(deployment, analysis.url)
-    sent = stack.counts()["plays_success"]
+    sent = stack.counts().get("plays_success", 0)
     kill_controller(stack, until)
     until(lambda: not arms_of(stack))
     until(lambda: stack.counts().get("plays_success", 0) > sent + 25)

@@ -67,6 +67,7 @@ async def test_a_version_is_taken_when_every_living_reader_asks_beyond_it():
     assert not await made.wait_taken(new, 0.0)
     made.keep_readers({"edge"})
     assert await made.wait_taken(new, 0.0)
+    assert not await made.wait_taken(new, 0.0, ["edge", "viewers"])
     newer = made.publish()
     clock.advance(READER_LEASE_S + 1.0)
     assert await made.wait_taken(newer, 0.0)
