@@ -202,9 +202,12 @@ class Watched:
         self.settle()
         return self.page
 
-    def settle(self) -> None:
+    def settle(self, page: str = "") -> None:
+        """Every part has been drawn or says why not; ``page`` names the one to wait for, since
+        the page that is being left looks settled too."""
+        frame = f".page-{page}" if page else ".page"
         self.until(
-            "document.querySelector('#page .part') !== null"
+            f"document.querySelector('#page {frame} .part') !== null"
             " && document.querySelector('#page .part.is-waiting') === null"
         )
 

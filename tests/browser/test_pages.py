@@ -101,13 +101,13 @@ def test_from_the_fleet_to_the_failed_trace_in_two_clicks(visit, platform):
     page = watched.open("/")
     page.locator("#fleet-services").get_by_role("link", name="playback").click()
     page.wait_for_url("**/service/playback")
-    watched.settle()
+    watched.settle("service")
     assert page.locator("h1").inner_text() == "playback"
     link = page.locator("#service-traces .ag-row").first.get_by_role("link")
     trace_id = link.get_attribute("href").removeprefix("/trace/")
     link.click()
     page.wait_for_url(f"**/trace/{trace_id}")
-    watched.settle()
+    watched.settle("trace")
     spans = platform.ask(f"{platform.collector}/api/v1/traces/{trace_id}")["spans"]
     assert page.locator("#trace-spans .ag-center-cols-container .ag-row").count() == len(spans)
     words = page.locator("#trace-summary").inner_text()
@@ -202,7 +202,7 @@ def test_a_running_report_follows_the_judge_without_a_reload(visit, platform):
     platform.advance(2)
     watched.until(f"{count} === {looks + 2}")
     platform.advance(300)
-    page.locator("#canary-verdict", has_text="FAIL").wait_for()
+    page.locator("#canary-verdict .verdict-failed").wait_for()
     after = platform.ask(f"{platform.analysis}/api/v1/canaries/playback-2.4.0-7")
     assert after["summary"] in page.locator("#canary-verdict").inner_text().replace("\n", " ")
     assert page.evaluate("window.isStillThisPage") is True

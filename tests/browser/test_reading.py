@@ -72,7 +72,7 @@ def test_everything_can_be_reached_and_seen_with_the_keyboard(visit):
     page.locator("#nav-canaries").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/canaries")
-    watched.settle()
+    watched.settle("canaries")
     page.locator("#canaries-list .ag-row a").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/canary/*")
@@ -105,14 +105,14 @@ def test_an_unknown_page_is_a_404_also_from_within(visit):
     page = watched.page
     assert page.goto(watched.origin + "/nope").status == 404
     assert "There is no such page" in page.inner_text("main")
-    assert all("404" in line for line in watched.complaints)
-    watched.complaints.clear()
     watched.open("/")
     page.evaluate(
         "history.pushState({}, '', '/nope');"
         "window.dispatchEvent(new CustomEvent('_dashprivate_pushstate'))"
     )
     page.locator("main", has_text="There is no such page").wait_for()
+    # The browser itself notes the 404, at a moment of its choosing.
+    watched.complaints[:] = [line for line in watched.complaints if "status of 404" not in line]
 
 
 def test_apis_that_do_not_answer_are_named_with_what_to_do(visit, start):
