@@ -21,6 +21,7 @@ BODY = b"a body " * 20
         ("gzip", gzip.compress(BODY)),
         ("deflate", zlib.compress(BODY)),
     ],
+    ids=["none", "identity", "gzip", "deflate"],
 )
 def test_round_trip(encoding, sent):
     """What was encoded comes back, up to exactly the limit."""
