@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from analysis.decisions.policy import MODES, Mode
 from analysis.errors import StartError
+from analysis.runner.config import RunnerConfig
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -48,6 +49,7 @@ class AnalysisConfig:
     confirm_timeout_s: float
     #: TOML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
+    runner: RunnerConfig
 
 
 def check(config: AnalysisConfig) -> None:

@@ -1,4 +1,4 @@
-"""The analysis process: ledger, delivery and API in one event loop, from start to SIGTERM."""
+"""The analysis process: ledger, runner, delivery and API in one event loop, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry
 
+import telemetry
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
 from analysis.decisions.ledger import Ledger
 from analysis.errors import SecretError, StartError
 from analysis.metrics import LedgerMetrics, Metrics
+from analysis.reading.client import CollectorClient
+from analysis.runner.runner import Rules, Runner, load_rules
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
 from analysis.webhooks.signing import read_secrets
@@ -32,6 +35,12 @@ logger = logging.getLogger("davylamp.analysis")
 
 #: Open requests may finish this long after SIGTERM.
 GRACEFUL_SHUTDOWN_S: Final = 1
+#: What the runner has begun may finish this long; then it is cut off, the ledger knows the rest.
+RUNNER_STOP_S: Final = 1.5
+RUNNER_CUT_OFF_S: Final = 0.3
+#: The last of our own telemetry may take this long to leave.
+TELEMETRY_STOP_S: Final = 1.0
+SERVICE_NAME: Final = "davylamp-analysis"
 BACKLOG: Final = 128
 
 
@@ -46,6 +55,7 @@ def run(config: AnalysisConfig) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         check(config)
+        rules = load_rules(config.runner, config.canary_config_path)
         _check_files(config)
         listener = _listen(config.host, config.api_port)
     except StartError as error:
@@ -53,13 +63,15 @@ def run(config: AnalysisConfig) -> int:
         return 1
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_serve(config, listener, SystemClock()))
+            return runner.run(_serve(config, rules, listener, SystemClock()))
         except StartError as error:
             print(f"analysis cannot start: {error}", file=sys.stderr)
             return 1
 
 
-async def _serve(config: AnalysisConfig, listener: socket.socket, clock: Clock) -> int:
+async def _serve(
+    config: AnalysisConfig, rules: Rules, listener: socket.socket, clock: Clock
+) -> int:
     url = base_url(config.host, listener.getsockname()[1])
     addressing = Addressing(
         endpoint_id=config.endpoint.endpoint_id,
@@ -80,25 +92,51 @@ async def _serve(config: AnalysisConfig, listener: socket.socket, clock: Clock) 
             token_file=config.api_token_file,
             is_alive=deliverer.is_alive,
         )
+        observed = telemetry.setup(
+            SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock
+        )
+        runner = Runner(
+            ledger,
+            CollectorClient(config.collector_url, config.runner.reading),
+            observed,
+            clock,
+            config.runner,
+            rules=rules,
+            mode=config.mode,
+            confirm_timeout_s=config.confirm_timeout_s,
+        )
+        stop = asyncio.Event()
+        looking = asyncio.create_task(runner.run(stop), name="runner")
         try:
             await deliverer.start()
-            return await _until_told(_Server(desk, listener), deliverer)
+            return await _until_told(_Server(desk, listener), {deliverer.loop_task, looking})
         finally:
-            await deliverer.stop()
+            stop.set()
+            await asyncio.gather(_end(looking), deliverer.stop())
             desk.close()
+            await asyncio.to_thread(telemetry.shutdown, TELEMETRY_STOP_S)
 
 
-async def _until_told(server: _Server, deliverer: Deliverer) -> int:
+async def _until_told(server: _Server, loops: set[asyncio.Task[None]]) -> int:
     """Serve; a loop that ends by itself ends the process, so that it is started anew."""
     serving = asyncio.create_task(server.serve(sockets=[server.listener]))
-    await asyncio.wait({serving, deliverer.loop_task}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, *loops}, return_when=asyncio.FIRST_COMPLETED)
     is_broken = not serving.done()
     if is_broken:
         server.should_exit = True
     await serving
-    if is_broken:
-        logger.error("the delivery loop has ended", exc_info=deliverer.loop_task.exception())
+    for loop in loops:
+        if is_broken and loop.done():
+            logger.error("%s has ended", loop.get_name(), exc_info=loop.exception())
     return 1 if is_broken else 0
+
+
+async def _end(looking: asyncio.Task[None]) -> None:
+    """Let the runner finish; cut it off when it does not. The ledger knows what was done."""
+    _, late = await asyncio.wait({looking}, timeout=RUNNER_STOP_S)
+    if late:
+        looking.cancel()
+        await asyncio.wait({looking}, timeout=RUNNER_CUT_OFF_S)
 
 
 class _Server(uvicorn.Server):

@@ -234,14 +234,16 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
     """What the analysis needs."""
     from analysis.config import AnalysisConfig  # noqa: PLC0415
 
+    sample_url = settings.url("samples", "controller_port") + "/webhooks/davylamp"
+    endpoint = settings.section("analysis")["endpoint"]
     derived = {
         "collector_url": settings.url("collector", "api_port"),
         "otlp_endpoint": settings.url("collector", "otlp_http_port"),
         "database_url": f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
         "api_token_file": settings.api_token_file,
         "endpoint": {
-            "endpoint_id": settings.text("samples", "endpoint_id"),
-            "url": settings.url("samples", "controller_port") + "/webhooks/davylamp",
+            "endpoint_id": endpoint["endpoint_id"] or settings.text("samples", "endpoint_id"),
+            "url": endpoint["url"] or sample_url,
             "secret_file": settings.webhook_secret_file,
         },
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from analysis.decisions import commands
 from analysis.decisions.records import CanaryRecord, Declaration, Event
@@ -18,6 +18,12 @@ from analysis.errors import ConflictError, LedgerFullError, UnknownRecordError
 
 #: Canaries that may be open at once; one more declaration is refused with 429.
 MAX_OPEN_CANARIES: Final = 64
+
+#: Canaries beyond the limit that are looked after with every declaration.
+THINNED_AT_ONCE: Final = 8
+#: Ended canaries whose every look is kept; of older ones the last look stays, which the decision's
+#: digest covers. A canary has a few hundred looks of about 10 kB.
+MAX_CANARIES_WITH_LOOKS: Final = 200
 
 _OPEN: Final = [str(state) for state in CanaryState if state not in TERMINAL_CANARY_STATES]
 
@@ -63,6 +69,7 @@ def declare(connection: Connection, declaration: Declaration, now: int) -> bool:
             looks=0,
         )
     )
+    _thin_looks(connection)
     title = f"Canary of {declaration.service} {declaration.canary.version} declared"
     detail = f"against {declaration.baseline.version}, {declaration.environment}"
     _note(connection, declaration, now, "canary_declared", title, detail)
@@ -205,6 +212,21 @@ def _insert_look(connection: Connection, deployment_id: str, step: JudgedLook) -
         )
     )
     return commands.sha256_text(text)
+
+
+def _thin_looks(connection: Connection) -> None:
+    """Of ended canaries beyond the limit keep only the last look; each passes by here 8 times."""
+    query = (
+        select(canaries.c.deployment_id)
+        .order_by(canaries.c.declared_unix_nano.desc(), canaries.c.deployment_id.desc())
+        .offset(MAX_CANARIES_WITH_LOOKS)
+        .limit(THINNED_AT_ONCE)
+    )
+    is_over = canaries.c.state.in_([str(state) for state in TERMINAL_CANARY_STATES])
+    for deployment_id in connection.scalars(query.where(is_over)).all():
+        of_canary = looks.c.deployment_id == deployment_id
+        last = connection.scalar(select(func.max(looks.c.look_index)).where(of_canary))
+        connection.execute(delete(looks).where(of_canary, looks.c.look_index < last))
 
 
 def _set_state(connection: Connection, record: CanaryRecord, wanted: CanaryState, now: int) -> None:

@@ -8,6 +8,7 @@ LedgerUnavailableError when the database cannot do it now; then nothing took eff
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ class Ledger:
             self._listeners.append(listener)
 
         def end() -> None:
-            with self._listeners_lock:
+            with self._listeners_lock, contextlib.suppress(ValueError):
                 self._listeners.remove(listener)
 
         return end

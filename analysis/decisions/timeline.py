@@ -13,6 +13,8 @@ from analysis.decisions.tables import events, slo_points, statuses
 
 MAX_TITLE_CHARS: Final = 300
 MAX_DETAIL_CHARS: Final = 2_000
+#: Events older than this are dropped as new ones come.
+EVENTS_KEPT_S: Final = 90 * 86_400
 #: Points of one SLO's history older than this are dropped as new ones come.
 SLO_HISTORY_S: Final = 45 * 86_400
 
@@ -23,7 +25,9 @@ def dumps(value: Any) -> str:
 
 
 def add_event(connection: Connection, event: Event) -> None:
-    """Append one line to the timeline."""
+    """Append one line to the timeline, and forget the oldest ones."""
+    oldest = event.unix_nano - EVENTS_KEPT_S * 1_000_000_000
+    connection.execute(delete(events).where(events.c.unix_nano < oldest))
     connection.execute(
         insert(events).values(
             unix_nano=event.unix_nano,

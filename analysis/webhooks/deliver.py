@@ -43,7 +43,7 @@ BUSY_PAUSE_S: Final = 0.25
 RECORD_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)
 LEDGER_PAUSE_S: Final = 1.0
 #: Requests under way may finish this long after stop().
-STOP_GRACE_S: Final = 2.0
+STOP_GRACE_S: Final = 1.5
 
 
 class Deliverer:
@@ -63,6 +63,7 @@ class Deliverer:
         self._rng = rng
         self._metrics = metrics
         self._wake = asyncio.Event()
+        self._is_stopping = False
         self._under_way: dict[str, asyncio.Task[None]] = {}  # by lane
         self._loop_task: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -82,9 +83,11 @@ class Deliverer:
     async def stop(self) -> None:
         """End; a request that does not finish in time is repeated by the next process."""
         self._end_listening()
+        self._is_stopping = True
+        self._wake.set()
         if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
+            # Not cancelled: a lease taken on another thread would belong to nobody.
+            await asyncio.wait({self._loop_task})
         tasks = list(self._under_way.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=STOP_GRACE_S)
@@ -106,7 +109,7 @@ class Deliverer:
 
     async def _run(self) -> None:
         is_failing = False
-        while True:
+        while not self._is_stopping:
             self._wake.clear()
             try:
                 await self._take()
@@ -117,7 +120,8 @@ class Deliverer:
                 if not is_failing:
                     logger.error("deliveries wait: %s", error)  # noqa: TRY400 - the world's doing
                 is_failing, pause_s = True, LEDGER_PAUSE_S
-            await _wait(self._wake, pause_s)
+            if not self._is_stopping:
+                await _wait(self._wake, pause_s)
 
     async def _take(self) -> None:
         """Bury what is over, then begin everything that is due and can go now."""
@@ -199,4 +203,5 @@ class Deliverer:
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:
     """Until the event or the timeout, whichever comes first."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await event.wait()

@@ -22,6 +22,7 @@ class Publisher:
         self._first_version = clock.wall_unix_nano() // 1_000_000
         self._changed = asyncio.Event()
         self._readers: dict[str, tuple[int, float]] = {}
+        self.closed = False
         self.table: RoutingTable = EMPTY_TABLE
 
     def publish(self) -> int:
@@ -49,10 +50,15 @@ class Publisher:
         for reader in [name for name in self._readers if name not in running]:
             del self._readers[reader]
 
-    async def wait_taken(self, version: int, timeout_s: float) -> bool:
-        """Whether every living reader works with ``version`` or newer, within ``timeout_s``."""
+    async def wait_taken(
+        self, version: int, timeout_s: float, expected: Collection[str] = ()
+    ) -> bool:
+        """Whether every living reader works with ``version`` or newer, within ``timeout_s``.
+
+        ``expected`` must have asked at all: a deployer started anew does not know its readers yet.
+        """
         ends_s = self._clock.monotonic_s() + timeout_s
-        while not self._taken(version):
+        while not (self._readers.keys() >= set(expected) and self._taken(version)):
             if self._clock.monotonic_s() >= ends_s:
                 return False
             await asyncio.sleep(0.01)
@@ -65,5 +71,6 @@ class Publisher:
         )
 
     def close(self) -> None:
-        """Answer whoever waits, so that the process can end."""
+        """Answer whoever waits, so that the process can end; nobody should begin to wait."""
+        self.closed = True
         self._changed.set()
