@@ -1,6 +1,6 @@
 """How the capital of each test is spread over alternatives. Power only; validity never depends.
 
-Chosen with ``bench/canary/simulate.py`` for the shapes of regressions a release produces.
+Chosen with ``bench.canary.simulate`` for the shapes of regressions a release produces.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ def share_bets(expected_bad_ratio: float, *, is_split: bool) -> ShareBets:
 
 
 # Shifts in standard deviations of the normal score: +20 % of a lognormal with sigma 0.6 and a 9 %
-# margin is 0.16, +50 % is 0.53, a factor of three 1.7. Tails: (above quantile, times the odds).
+# margin is 0.16, +50 % is 0.53, a factor of three 1.7. Tails: share of requests, times slower.
 RANK_BETS = RankBets(
-    shifts=(0.12, 0.3, 0.6, 1.0, 2.0),
-    shift_weights=(0.1, 0.2, 0.3, 0.15, 0.1),
-    tails=((0.9, 2.5), (0.97, 3.0), (0.97, 10.0), (0.99, 5.0)),
-    tail_weights=(0.05, 0.04, 0.03, 0.03),
+    shifts=(0.08, 0.16, 0.3, 0.6, 1.0, 2.0),
+    shift_weights=(0.03, 0.18, 0.14, 0.09, 0.04, 0.02),
+    tails=((0.005, 10.0), (0.02, 5.0), (0.05, 3.0), (0.1, 2.0), (0.3, 1.5)),
+    tail_weights=(0.12, 0.19, 0.07, 0.04, 0.04),
+    learned_weight=0.04,
+    learned_prior_count=100.0,
     learn_min_count=24,
 )
 CERTIFY_LEARN_MIN_COUNT = 40.0

@@ -11,9 +11,11 @@ E[e] <= 1 by AM-GM, because n_a/(n_a + n_b r) + n_b r/(n_a + n_b r) = 1 in each 
 canary is stochastically smaller, its factor, increasing in k, only falls. So one monotone ratio
 covers *every* threshold at once, where a threshold-wise test spends its power on one at a time.
 
-Ratios are exponential tilts ``r = exp(lambda t_k) / norm`` of the baseline's past: ``t`` the
+Ratios are exponential tilts ``r = exp(lambda t_k) / norm`` of the baseline's past, ``t`` the
 normal score of the past mid-rank (for lognormal data a scale shift *is* such a tilt, van der
-Waerden 1952), and steps at upper quantiles for tails. Only ranks enter: the unit cannot matter.
+Waerden 1952); for tails the ratio of the baseline's past with a part of it slower to itself; and
+what the canary's own past shows. The last two are made to rise by isotonic regression. Nothing
+depends on the unit.
 
 Counts that straddle buckets of the layout are placed where they help least (baseline high,
 canary low), so differing, coarsened or misaligned layouts cost power, never validity.
@@ -28,12 +30,12 @@ divided by that excess to the power n. Exact for the d used, in every block.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
 from analysis.stats.layouts import Floats, Ints, highest_bucket, lowest_bucket
@@ -48,18 +50,20 @@ _FINE_MARGINS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class RankBets:
-    """Alternatives of a :class:`RankProcess`: normal-score shifts (in standard deviations of the
-    scores) and tails ``(above this quantile, so many times the odds)``, with their weights.
+    """Alternatives of a :class:`RankProcess`, with their weights: everything shifted up by so many
+    standard deviations of the normal scores, and tails: ``share`` of the events ``times`` slower.
     """
 
     shifts: tuple[float, ...]
     shift_weights: tuple[float, ...]
     tails: tuple[tuple[float, float], ...]
     tail_weights: tuple[float, ...]
+    learned_weight: float  # follows the canary's own past, as far as it only rises
+    learned_prior_count: float  # events of "no difference" it starts with
     learn_min_count: int  # past baseline events before the first bet
 
     def weights(self) -> Floats:
-        raw = np.array([*self.shift_weights, *self.tail_weights])
+        raw = np.array([*self.shift_weights, *self.tail_weights, self.learned_weight])
         weights: Floats = raw / raw.sum()
         return weights
 
@@ -87,12 +91,13 @@ class RankProcess:
         if n_a <= 0 or n_b <= 0 or past.total(0) < self._bets.learn_min_count:
             return
         is_fine = past.step_ratio_at(0.5) <= 1.0 + _FINE_MARGINS * self._margin
-        log_r = self._log_ratios(past.counts[0])
+        divisor = 1.0 + self._margin if is_fine else 1.0
+        log_r = self._log_ratios(past, divisor)
         log_low = np.log((n_a + n_b * np.exp(log_r)) / (n_a + n_b))
         gain: Floats = np.zeros(len(self._weights))
         for baseline, canary in parts:
             a_at = highest_bucket(baseline[0], past.edges)
-            b_at = lowest_bucket(canary[0], past.edges, 1.0 + self._margin if is_fine else 1.0)
+            b_at = lowest_bucket(canary[0], past.edges, divisor)
             a_used, b_used = baseline[1] > 0, canary[1] > 0
             gain = gain - log_low[:, a_at[a_used]] @ baseline[1][a_used]
             gain = gain + (log_r - log_low)[:, b_at[b_used]] @ canary[1][b_used]
@@ -105,15 +110,21 @@ class RankProcess:
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
 
-    def _log_ratios(self, past: Floats) -> Floats:
+    def _log_ratios(self, past: PastCounts, divisor: float) -> Floats:
         """Shape (alternatives, buckets), non-decreasing along buckets."""
-        total = past.sum() + 1.0
-        rank = (np.cumsum(past) - 0.5 * past + 0.5) / total
+        base = past.counts[0]
+        total = base.sum() + 1.0
+        rank = (np.cumsum(base) - 0.5 * base + 0.5) / total
         score = ndtri(np.clip(rank, 1e-9, 1 - 1e-9))
         rows = [shift * score for shift in self._bets.shifts]
-        rows += [math.log(odds) * (rank >= at) for at, odds in self._bets.tails]
+        share = (base + 1.0 / len(base)) / total
+        at = lowest_bucket(past.edges, past.edges, divisor)
+        for part, times in self._bets.tails:
+            moved = np.diff(part * past.shares_moved_by(times), prepend=0.0, append=0.0)
+            rows.append(_risen(_placed(at, share - moved), share))
+        seen, prior = _placed(at, past.counts[1]), self._bets.learned_prior_count
+        rows.append(_risen((seen + prior * share) / (seen.sum() + prior), share))
         tilt = np.stack(rows)
-        share = (past + 1.0 / len(past)) / total
         result: Floats = tilt - np.log(np.exp(tilt) @ share)[:, None]
         return result
 
@@ -135,3 +146,15 @@ class RankProcess:
         self.log_e = float(state["log_e"])
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])
+
+
+def _placed(at: Ints, weights: Floats) -> Floats:
+    """``weights`` moved to the buckets ``at``."""
+    return np.bincount(at, weights=weights, minlength=len(weights)).astype(np.float64)
+
+
+def _risen(own: Floats, share: Floats) -> Floats:
+    """Log of the non-decreasing ratio nearest to ``own / share`` (isotonic regression)."""
+    ratio = isotonic_regression(np.maximum(own, 0.0) / share, weights=share).x
+    result: Floats = np.log(np.maximum(ratio, 1e-6))
+    return result

@@ -55,16 +55,20 @@ def mean_after_one_block(make, edges_a, p_a, n_a, edges_b, p_b, n_b, past) -> fl
 
 
 BETS = st.builds(
-    lambda shifts, tails, weights: RankBets(
+    lambda shifts, tails, weights, learned_weight, learned_prior: RankBets(
         tuple(shifts),
         tuple(weights[: len(shifts)]),
         tuple(tails),
         tuple(weights[3 : 3 + len(tails)]),
+        learned_weight,
+        learned_prior,
         1,
     ),
     st.lists(st.floats(0.01, 3), min_size=1, max_size=3),
     st.lists(st.tuples(st.floats(0.05, 0.99), st.floats(1.1, 20)), max_size=2),
     st.lists(st.floats(0.05, 1), min_size=5, max_size=5),
+    st.floats(0, 1),
+    st.floats(0.5, 200),
 )
 PAST = st.lists(st.integers(0, 40), min_size=5, max_size=5).filter(lambda c: sum(c) > 0)
 FINE = np.array([1.0, 1.1, 1.21, 1.331])  # steps of 10 %
