@@ -5,7 +5,7 @@ ARGS ?=
 # Tests run by two workers: the project is built for machines of two cores.
 WORKERS ?= 2
 
-.PHONY: help setup demo up test check e2e bench ci format clean
+.PHONY: help setup demo up test slow check e2e bench ci format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ demo: setup ## the platform, a sample streaming service and the story (ARGS=--on
 up: setup ## collector, analysis and dashboards for your own services
 	@$(PYTHON_VENV) -m davylamp up $(ARGS)
 
-test: setup ## every test, the browser ones with Debian's Chromium
+test: setup ## the tests, the browser ones with Debian's Chromium
 	@DAVYLAMP_CHROMIUM="$$(scripts/chromium.sh)" scripts/test.sh $(WORKERS)
+
+slow: setup ## long simulations of error rates and kill loops, about ten minutes
+	$(PYTHON_VENV) -m pytest -q -n $(WORKERS) --dist loadfile -m slow tests
 
 check: setup ## format, lint, types, import contracts, tidiness
 	$(PYTHON_VENV) -m ruff format --check .
