@@ -78,6 +78,8 @@ class Platform:
     analysis: str
     dashboards: str
     dashboards_pid: int
+    otlp_http_port: int
+    otlp_grpc_port: int
 
     def ask(self, url: str) -> dict:
         with urllib.request.urlopen(url) as answer:
@@ -153,6 +155,8 @@ def platform(tmp_path_factory):
         yield Platform(
             *(f"http://127.0.0.1:{port}" for port in (*ports, dashboards.said["port"])),
             dashboards.process.pid,
+            collector.said["otlp_http_port"],
+            collector.said["otlp_grpc_port"],
         )
     finally:
         starter.end()
