@@ -13,8 +13,20 @@ from collector.promql.series import Floats, Ints
 __all__ = ["DATES", "date_part"]
 
 _DAY_S: Final = 86_400
-#: Seconds a calendar is kept for, about 30 million years each way.
-_LIMIT_S: Final = 10**15
+#: Seconds that a calendar is kept for; Go's own wraps around not far beyond.
+_LIMIT_S: Final = 9.2e18
+#: What Go makes of a number that is no time at all (int64 of NaN, then a date): Sunday, 4 December
+#: of the year 292277026596, 15:30.
+_NO_TIME: Final = {
+    "minute": 30,
+    "hour": 15,
+    "day_of_week": 0,
+    "day_of_month": 4,
+    "day_of_year": 339,
+    "days_in_month": 31,
+    "month": 12,
+    "year": 292_277_026_596,
+}
 
 Days = npt.NDArray[np.datetime64]
 
@@ -60,7 +72,7 @@ DATES: Final[dict[str, Callable[[Ints], Ints]]] = {
 
 
 def date_part(name: str, seconds: Floats) -> Floats:
-    """The part of the date; NaN where the number is no time."""
+    """The part of the date; where the number is no time, what Prometheus answers."""
     is_time = np.abs(seconds) < _LIMIT_S
     whole = np.where(is_time, np.trunc(seconds), 0.0).astype(np.int64)
-    return np.where(is_time, DATES[name](whole).astype(np.float64), np.nan)
+    return np.where(is_time, DATES[name](whole).astype(np.float64), float(_NO_TIME[name]))

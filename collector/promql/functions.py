@@ -107,9 +107,10 @@ def _timestamp(call: FunctionCall) -> Frame:
 
 
 def _clamp(call: FunctionCall, low: Floats, high: Floats) -> Frame:
-    values, exists = clamped(call.frame().values, low, high)
-    result = call.of_values(values)
-    return compacted(replace(result, present=result.present & exists))
+    frame = call.frame()
+    values, exists = clamped(frame.values, low, high)
+    kept = compacted(replace(frame, values=values, present=frame.present & exists))
+    return names_dropped(kept, is_delayed=call.is_delayed)
 
 
 def _round(call: FunctionCall) -> Frame:

@@ -52,5 +52,7 @@ def rounded(values: Floats, to_nearest: Floats) -> Floats:
 
 def clamped(values: Floats, low: Floats, high: Floats) -> tuple[Floats, Bools]:
     """Values forced into [low, high], and the steps at which that interval exists."""
-    exists = ~(high < low)
-    return np.maximum(low, np.minimum(high, values)), exists
+    # As in Go, an infinite bound wins even over NaN.
+    capped = np.where(np.isneginf(high) | np.isneginf(values), -np.inf, np.minimum(high, values))
+    raised = np.where(np.isposinf(low) | np.isposinf(capped), np.inf, np.maximum(low, capped))
+    return raised, ~(high < low)
