@@ -1,4 +1,4 @@
-"""Label sets of OTLP series: attributes, the target (``job``, ``instance``), promoted attributes."""
+"""Label sets of OTLP series: attributes, the target, promoted resource attributes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def target_labels(resource: Mapping[str, str]) -> Labels:
 
 
 def target_info_labels(resource: Mapping[str, str]) -> Labels:
-    """Labels of the target's ``target_info``; none where it would say nothing or nothing of whom."""
+    """Labels of the target's ``target_info``; none where it would say nothing, or of nobody."""
     target = target_labels(resource)
     rest = {name: value for name, value in resource.items() if name not in _IDENTIFYING}
     described = make_labels(_named(rest))

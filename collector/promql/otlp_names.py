@@ -1,8 +1,8 @@
 """OTLP names as Prometheus knows them (OpenTelemetry specification, "Prometheus and OpenMetrics
 Compatibility"; unit words as in prometheus/otlptranslator).
 
-``http.server.request.duration`` in ``s`` becomes ``http_server_request_duration_seconds``, a counter
-ends in ``_total``, a gauge of unit ``1`` in ``_ratio``; annotations such as ``{play}`` are no unit.
+``http.server.request.duration`` in ``s`` becomes ``http_server_request_duration_seconds``; a
+counter ends in ``_total``, a gauge of unit ``1`` in ``_ratio``; ``{play}`` is no unit.
 """
 
 from __future__ import annotations

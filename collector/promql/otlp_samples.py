@@ -17,7 +17,14 @@ from collector.promql.series import STALE_NAN, Bools, Floats, Ints
 from collector.promql.store_points import Rows
 from collector.promql.strings import format_openmetrics
 
-__all__ = ["GRID_SCALE", "Derived", "exponential_series", "histogram_series", "number_series"]
+__all__ = [
+    "GRID_SCALE",
+    "INFINITE",
+    "Derived",
+    "exponential_series",
+    "histogram_series",
+    "number_series",
+]
 
 #: Scale of the grid that exponential histograms are shown on: 2**2 bounds per doubling.
 GRID_SCALE: Final = 2
@@ -26,7 +33,7 @@ INFINITE: Final = "+Inf"
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One series made of a stored one: ``part`` is value, bucket, count or sum; ``bound`` its le."""
+    """A series made of a stored one: ``part`` is value, bucket, count or sum; ``bound`` its le."""
 
     series_id: int
     part: str

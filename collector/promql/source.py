@@ -1,8 +1,9 @@
-"""The store as a source of series: matchers are answered by name, then by labels, then by points."""
+"""The store as a source of series: answered by name, then by labels, then by points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,19 +15,15 @@ from collector.promql.limits import Meter
 from collector.promql.matchers import Matcher, matching
 from collector.promql.otlp_labels import TARGET_INFO
 from collector.promql.otlp_samples import (
+    INFINITE,
     Derived,
     exponential_series,
     histogram_series,
     number_series,
 )
 from collector.promql.series import Floats, Ints, Samples, no_samples
-from collector.promql.store_points import (
-    Question,
-    exponential_rows,
-    histogram_rows,
-    number_rows,
-)
-from collector.promql.store_series import Family, KnownSeries, SeriesIndex
+from collector.promql.store_points import Question, exponential_rows, histogram_rows, number_rows
+from collector.promql.store_series import NUMBERS, Family, KnownSeries, SeriesIndex
 from collector.store.engine import Store
 from collector.store.errors import QueryTooExpensive, StoreError
 
@@ -35,14 +32,15 @@ __all__ = ["StoreSource"]
 _BOUND: Final = "le"
 #: How often a target's ``target_info`` is shown to be there; well within the lookback.
 _TARGET_INFO_STEP_MS: Final = 60_000
+Points = tuple[Labels, Ints, Floats]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A family and which of its names are asked for: part -> name."""
+class _Chosen:
+    """A stored series and which of its names are asked for: part -> name."""
 
-    family: Family
-    names: dict[str, str]
+    series: KnownSeries
+    names: Mapping[str, str]
 
 
 class StoreSource:
@@ -56,138 +54,171 @@ class StoreSource:
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
     ) -> Samples:
         """Every series that meets all conditions, with its samples in [start, end]."""
-        try:
-            found = list(self._derived(matchers, start_ms, end_ms, meter))
-        except QueryTooExpensive as error:
-            raise QueryTimeout(f"query timed out in query execution: {error}") from error
-        except StoreError as error:
-            raise QueryUnavailable(str(error)) from error
-        return _assembled(found, meter)
+        with _typed_errors():
+            return _assembled(list(self._points(matchers, start_ms, end_ms, meter)), meter)
 
     def label_sets(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
-    ) -> list[Labels]:
-        """Label sets of the series that meet all conditions and were heard in [start, end]."""
-        try:
-            return sorted(set(self._label_sets(matchers, start_ms, end_ms, meter)))
-        except QueryTooExpensive as error:
-            raise QueryTimeout(f"query timed out in query execution: {error}") from error
-        except StoreError as error:
-            raise QueryUnavailable(str(error)) from error
-
-    def _label_sets(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
-    ) -> Iterator[Labels]:
-        plain = [m for m in matchers if m.name != _BOUND]
-        for wanted, series in self._matched(plain, start_ms, end_ms, meter):
-            for part, name in wanted.names.items():
-                for one in series if part != "bucket" else ():
-                    yield with_labels(one.labels, {NAME: name})
-            if "bucket" in wanted.names:
-                narrowed = _Wanted(wanted.family, {"bucket": wanted.names["bucket"]})
-                buckets = self._points(narrowed, series, start_ms, end_ms, meter)
-                yield from (labels for labels, _, _ in _filtered(buckets, matchers))
-        for labels, _ in self._targets(plain, start_ms, end_ms):
-            yield labels
-
-    def _derived(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
-    ) -> Iterator[tuple[Labels, Ints, Floats]]:
-        # The bound is no attribute of the stored series: it is looked at when buckets are made.
-        plain = [m for m in matchers if m.name != _BOUND]
-        for wanted, series in self._matched(plain, start_ms, end_ms, meter):
-            points = self._points(wanted, series, start_ms, end_ms, meter)
-            yield from _filtered(points, matchers)
-        for labels, (first_ms, last_ms) in self._targets(plain, start_ms, end_ms):
-            times = _regular(max(first_ms, start_ms), min(last_ms, end_ms))
-            yield labels, times, np.ones(len(times))
-
-    def _matched(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
-    ) -> Iterator[tuple[_Wanted, list[KnownSeries]]]:
-        """Families with a wanted name and their series that meet the other conditions."""
-        by_name = [m for m in matchers if m.name == NAME]
-        by_label = [m for m in matchers if m.name != NAME]
-        wanted = {one.family: one for one in _named(self.index.families(start_ms, end_ms), by_name)}
-        series = self.index.series(wanted, start_ms, end_ms, limit=meter.limits.max_series)
-        meter.series(len(series))
-        kept = matching([one.labels for one in series], by_label)
-        by_family: dict[Family, list[KnownSeries]] = {}
-        for index in kept:
-            by_family.setdefault(series[index].family, []).append(series[index])
-        for family, members in by_family.items():
-            yield wanted[family], members
-
-    def _targets(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[Labels, tuple[int, int]]]:
-        if not all(m.holds([TARGET_INFO])[0] for m in matchers if m.name == NAME):
-            return
-        targets = list(self.index.targets(start_ms, end_ms).items())
-        for index in matching([labels for labels, _ in targets], matchers):
-            yield targets[index]
-
-    def _points(
         self,
-        wanted: _Wanted,
-        series: Sequence[KnownSeries],
+        matchers: Sequence[Matcher],
         start_ms: int,
         end_ms: int,
         meter: Meter,
-    ) -> Iterator[tuple[Labels, Ints, Floats]]:
-        labels_of = {_wrapped(one.series_id): one.labels for one in series}
-        question = Question(
-            self._store,
-            [one.series_id for one in series],
-            start_ms,
-            end_ms,
-            meter.limits.max_samples,
-        )
+        *,
+        with_bounds: bool,
+    ) -> list[Labels]:
+        """Label sets of the series that meet all conditions and were heard in [start, end].
+
+        Which bounds a histogram has is written in its points only. Unless ``with_bounds``, +Inf,
+        which every histogram has, stands for all of them.
+        """
+        with _typed_errors():
+            return sorted(
+                set(self._label_sets(matchers, start_ms, end_ms, meter, with_bounds=with_bounds))
+            )
+
+    def families(self, start_ms: int, end_ms: int) -> list[Family]:
+        """Metrics with a series heard in [start, end]."""
+        with _typed_errors():
+            return self.index.families(start_ms, end_ms)
+
+    def _label_sets(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        meter: Meter,
+        *,
+        with_bounds: bool,
+    ) -> Iterator[Labels]:
+        buckets: list[_Chosen] = []
+        for chosen in self._chosen(matchers, start_ms, end_ms, meter):
+            for part, name in chosen.names.items():
+                if part != "bucket":
+                    yield with_labels(chosen.series.labels, {NAME: name})
+                elif not with_bounds:
+                    yield with_labels(chosen.series.labels, {NAME: name, _BOUND: INFINITE})
+                else:
+                    buckets.append(_Chosen(chosen.series, {part: name}))
+        for labels, _, _ in self._derived(buckets, start_ms, end_ms, meter):
+            if _has_wanted_bound(labels, matchers):
+                yield labels
+        for labels, _ in self._targets(matchers, start_ms, end_ms):
+            yield labels
+
+    def _points(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
+    ) -> Iterator[Points]:
+        chosen = self._chosen(matchers, start_ms, end_ms, meter)
+        for points in self._derived(chosen, start_ms, end_ms, meter):
+            if _has_wanted_bound(points[0], matchers):
+                yield points
+        for labels, (first_ms, last_ms) in self._targets(matchers, start_ms, end_ms):
+            times = _regular(max(first_ms, start_ms), min(last_ms, end_ms))
+            yield labels, times, np.ones(len(times))
+
+    def _chosen(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
+    ) -> list[_Chosen]:
+        """Stored series with a wanted name that meet the other conditions."""
+        names = _wanted_names(self.index.families(start_ms, end_ms), matchers)
+        series = self.index.series(names, start_ms, end_ms, limit=meter.limits.max_series)
+        meter.series(len(series))
+        # The bound is no attribute of the stored series: it is looked at when buckets are made.
+        by_label = [m for m in matchers if m.name not in {NAME, _BOUND}]
+        kept = matching([one.labels for one in series], by_label)
+        return [_Chosen(series[index], names[series[index].family]) for index in kept]
+
+    def _targets(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> list[tuple[Labels, tuple[int, int]]]:
+        """``target_info`` series that meet all conditions, and when their target was heard."""
+        if not all(m.holds([TARGET_INFO])[0] for m in matchers if m.name == NAME):
+            return []
+        targets = list(self.index.targets(start_ms, end_ms).items())
+        return [targets[i] for i in matching([labels for labels, _ in targets], matchers)]
+
+    def _derived(
+        self, chosen: Sequence[_Chosen], start_ms: int, end_ms: int, meter: Meter
+    ) -> Iterator[Points]:
+        """What the points of the stored series say, one question per kind of point."""
+        by_kind: dict[tuple[str, bool], dict[int, _Chosen]] = {}
+        for one in chosen:
+            family = one.series.family
+            kind = "number" if family.kind in NUMBERS else family.kind
+            is_delta = family.temporality == "delta" and family.kind != "gauge"
+            by_kind.setdefault((kind, is_delta), {})[_wrapped(one.series.series_id)] = one
         made = 0
-        for one in _series_of(question, wanted.family, frozenset(wanted.names)):
-            changes = {NAME: wanted.names[one.part]}
-            if one.bound:
-                changes[_BOUND] = one.bound
-            made += len(one.times_ms)
-            meter.hold(made)
-            yield with_labels(labels_of[one.series_id], changes), one.times_ms, one.values
+        for (kind, is_delta), members in by_kind.items():
+            question = Question(
+                self._store,
+                [one.series.series_id for one in members.values()],
+                start_ms,
+                end_ms,
+                meter.limits.max_samples,
+            )
+            parts = frozenset(part for one in members.values() for part in one.names)
+            for derived in _series_of(question, kind, parts, is_delta=is_delta):
+                made += len(derived.times_ms)
+                meter.hold(made)
+                one = members[derived.series_id]
+                if derived.part in one.names:
+                    yield _labelled(one, derived), derived.times_ms, derived.values
 
 
-def _named(families: Iterable[Family], matchers: Sequence[Matcher]) -> Iterator[_Wanted]:
-    known = list(families)
-    parts = [(family, name, part) for family in known for name, part in family.parts().items()]
+@contextlib.contextmanager
+def _typed_errors() -> Iterator[None]:
+    """The store's failures in the words of the query API."""
+    try:
+        yield
+    except QueryTooExpensive as error:
+        raise QueryTimeout(f"query timed out in query execution: {error}") from error
+    except StoreError as error:
+        raise QueryUnavailable(str(error)) from error
+
+
+def _wanted_names(
+    families: Sequence[Family], matchers: Sequence[Matcher]
+) -> dict[Family, dict[str, str]]:
+    """Families with a name that is asked for: part -> name. Only buckets have a bound."""
+    by_name = [m for m in matchers if m.name == NAME]
+    by_bound = [m for m in matchers if m.name == _BOUND]
+    has_bound = not all(matcher.matches_empty() for matcher in by_bound)
+    parts = [
+        (family, name, part)
+        for family in families
+        for name, part in family.parts().items()
+        if part == "bucket" or not has_bound
+    ]
     labels: list[Labels] = [((NAME, name),) for _, name, _ in parts]
-    chosen: dict[Family, dict[str, str]] = {}
-    for index in matching(labels, matchers):
+    wanted: dict[Family, dict[str, str]] = {}
+    for index in matching(labels, by_name):
         family, name, part = parts[index]
-        chosen.setdefault(family, {})[part] = name
-    for family, names in chosen.items():
-        yield _Wanted(family, names)
+        wanted.setdefault(family, {})[part] = name
+    return wanted
 
 
-def _series_of(question: Question, family: Family, parts: frozenset[str]) -> Iterator[Derived]:
-    is_delta = family.temporality == "delta"
-    if family.kind == "histogram":
+def _series_of(
+    question: Question, kind: str, parts: frozenset[str], *, is_delta: bool
+) -> Iterator[Derived]:
+    if kind == "histogram":
         rows = histogram_rows(question, is_delta=is_delta)
         return histogram_series(rows, parts, is_delta=is_delta)
-    if family.kind == "exponential_histogram":
+    if kind == "exponential_histogram":
         rows = exponential_rows(question, is_delta=is_delta)
         return exponential_series(rows, parts, is_delta=is_delta)
-    is_sum = family.kind == "sum"
-    return number_series(
-        number_rows(question, is_delta=is_delta and is_sum), is_delta=is_delta and is_sum
-    )
+    return number_series(number_rows(question, is_delta=is_delta), is_delta=is_delta)
 
 
-def _filtered(
-    points: Iterator[tuple[Labels, Ints, Floats]], matchers: Sequence[Matcher]
-) -> Iterator[tuple[Labels, Ints, Floats]]:
-    """Those whose bound is asked for."""
-    by_bound = [m for m in matchers if m.name == _BOUND]
-    for labels, times, values in points:
-        bound = label(labels, _BOUND)
-        if all(matcher.holds([bound])[0] for matcher in by_bound):
-            yield labels, times, values
+def _labelled(chosen: _Chosen, derived: Derived) -> Labels:
+    changes = {NAME: chosen.names[derived.part]}
+    if derived.bound:
+        changes[_BOUND] = derived.bound
+    return with_labels(chosen.series.labels, changes)
+
+
+def _has_wanted_bound(labels: Labels, matchers: Sequence[Matcher]) -> bool:
+    bound = label(labels, _BOUND)
+    return all(m.holds([bound])[0] for m in matchers if m.name == _BOUND)
 
 
 def _regular(start_ms: int, end_ms: int) -> Ints:
@@ -204,7 +235,7 @@ def _wrapped(series_id: int) -> int:
     return series_id - 2**64 if series_id >= 2**63 else series_id
 
 
-def _assembled(found: list[tuple[Labels, Ints, Floats]], meter: Meter) -> Samples:
+def _assembled(found: list[Points], meter: Meter) -> Samples:
     """Sorted by labels; streams that Prometheus could not tell apart are one series."""
     chunks: dict[Labels, list[tuple[Ints, Floats]]] = {}
     for labels, times, values in found:

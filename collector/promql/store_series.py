@@ -15,11 +15,11 @@ from typing import Any, Final
 from collector.promql.labels import Labels
 from collector.promql.otlp_labels import series_labels, target_info_labels
 from collector.promql.otlp_names import metric_name, unit_word
-from collector.store.bind import Parameter
+from collector.promql.store_points import window
 from collector.store.engine import Store
 from collector.store.points import text, text_map
 
-__all__ = ["Family", "KnownSeries", "SeriesIndex"]
+__all__ = ["NUMBERS", "Family", "KnownSeries", "SeriesIndex"]
 
 #: Series kept in memory, about 1 KB each.
 MAX_KNOWN_SERIES: Final = 50_000
@@ -29,7 +29,7 @@ NUMBERS: Final = frozenset({"gauge", "sum"})
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An OTLP metric; ``parts`` are the Prometheus names it appears under: name -> what it shows."""
+    """An OTLP metric, which appears under one Prometheus name or three."""
 
     metric: str
     kind: str
@@ -94,7 +94,7 @@ class SeriesIndex:
             GROUP BY metric_name, kind, unit, temporality, is_monotonic
             ORDER BY metric_name, kind, unit, temporality, is_monotonic
             """,
-            _window(start_ms, end_ms),
+            window(start_ms, end_ms),
         )
         return [
             Family(
@@ -122,7 +122,7 @@ class SeriesIndex:
               AND last_seen_unix_nano >= {from:Int64} AND first_seen_unix_nano < {to:Int64}
             ORDER BY series_id LIMIT {limit:UInt32}
             """,
-            {**_window(start_ms, end_ms), "names": names, "limit": limit + 1},
+            {**window(start_ms, end_ms), "names": names, "limit": limit + 1},
         )
         ids: list[int] = table["series_id"].to_pylist()
         return [series for series in self._find(names, ids) if series.family in wanted]
@@ -136,7 +136,7 @@ class SeriesIndex:
             WHERE last_seen_unix_nano >= {from:Int64} AND first_seen_unix_nano < {to:Int64}
             GROUP BY resource
             """,
-            _window(start_ms, end_ms),
+            window(start_ms, end_ms),
         )
         found: dict[Labels, tuple[int, int]] = {}
         for row in table.to_pylist():
@@ -195,7 +195,3 @@ class SeriesIndex:
             series_labels(attributes, resource, self._promoted),
             target_info_labels(resource),
         )
-
-
-def _window(start_ms: int, end_ms: int) -> dict[str, Parameter]:
-    return {"from": start_ms * _MS, "to": (end_ms + 1) * _MS}
