@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from collector.promql.annotations import Annotations
-from collector.promql.errors import BadData
+from collector.promql.errors import BadData, InvalidExpression
 from collector.promql.evaluator import Evaluator
 from collector.promql.frames import Frame, compacted, merged
 from collector.promql.labels import EMPTY, Labels, drop_name
 from collector.promql.limits import Meter, QueryLimits
-from collector.promql.nodes import Expression, String, ValueType, unwrapped
+from collector.promql.nodes import (
+    Expression,
+    MatrixSelector,
+    String,
+    ValueType,
+    VectorSelector,
+    unwrapped,
+)
 from collector.promql.parser import parse
 from collector.promql.selecting import QueryTimes, Selector
 from collector.promql.semantics import Semantics
@@ -87,11 +94,20 @@ class Engine:
             )
         tree = parse(query)
         if tree.type not in {ValueType.VECTOR, ValueType.SCALAR}:
-            raise BadData(
+            raise InvalidExpression(
                 f'invalid expression type "{tree.type.documented()}" for range query, must be '
                 "Scalar or instant Vector"
             )
         return self._run(tree, query, times, timeout_s, lookback_ms).range()
+
+    def newest(self, selector: str, time_ms: int) -> list[SeriesPoints]:
+        """The newest sample of each series within the lookback, at its own time."""
+        tree = parse(selector)
+        if not isinstance(tree, VectorSelector):
+            raise BadData(f"{selector} is not a selector")
+        lookback = MatrixSelector(tree, self._config.lookback_ms, tree.end)
+        run = self._run(lookback, selector, QueryTimes(time_ms, time_ms, 0), None, None)
+        return list(run.instant().series)
 
     def _run(
         self,

@@ -2,9 +2,11 @@
 
 PromqlError
 ├── BadData            400 bad_data: the request or the expression is not valid
-│   └── ParseError     the expression, with line and column of the offending part
+│   └── InvalidExpression  the expression is not valid, or not for this kind of query
+│       └── ParseError     with line and column of the offending part
 ├── ExecutionError     422 execution: the expression is valid, the data does not allow it
 │   └── TooManySamples the query met its sample or series limit
+├── UnknownRoute       404 not_found: the API has no such path
 ├── QueryTimeout       503 timeout: the deadline passed
 └── QueryUnavailable   503 unavailable: too many queries at once, or the store does not answer
 """
@@ -16,11 +18,13 @@ from typing import ClassVar, Final
 __all__ = [
     "BadData",
     "ExecutionError",
+    "InvalidExpression",
     "ParseError",
     "PromqlError",
     "QueryTimeout",
     "QueryUnavailable",
     "TooManySamples",
+    "UnknownRoute",
     "line_and_column",
 ]
 
@@ -41,7 +45,11 @@ class BadData(PromqlError):  # noqa: N818 - named after Prometheus' error type
     error_type = "bad_data"
 
 
-class ParseError(BadData):
+class InvalidExpression(BadData):
+    """The expression cannot be evaluated, whatever the data."""
+
+
+class ParseError(InvalidExpression):
     """The expression is not PromQL; ``position`` is the character the trouble starts at."""
 
     def __init__(self, message: str, *, position: int, query: str) -> None:
@@ -57,6 +65,13 @@ class ExecutionError(PromqlError):
 
 class TooManySamples(ExecutionError):  # noqa: N818 - named after Prometheus' ErrTooManySamples
     """The query would hold more samples in memory than it may."""
+
+
+class UnknownRoute(PromqlError):  # noqa: N818 - named after the thing
+    """The API has no such path."""
+
+    status = 404
+    error_type = "not_found"
 
 
 class QueryTimeout(PromqlError):  # noqa: N818 - named after Prometheus' error type
