@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -91,10 +91,13 @@ def set_operation(node: Binary, left: Frame, right: Frame) -> Frame:
     return replace(left, present=left.present & is_kept)
 
 
-def vector_operation(node: Binary, left: Frame, right: Frame, *, is_delayed: bool) -> Frame:
+def vector_operation(
+    node: Binary, left: Frame, right: Frame, *, is_delayed: bool, hold: Callable[[int], None]
+) -> Frame:
     """Arithmetic or comparison of two vectors, series matched by labels.
 
-    Raises ExecutionError where a match is ambiguous.
+    ``hold`` is told how many samples are about to be made. Raises ExecutionError where a match is
+    ambiguous.
     """
     matching = node.matching
     assert matching is not None
@@ -105,6 +108,7 @@ def vector_operation(node: Binary, left: Frame, right: Frame, *, is_delayed: boo
     is_active = _active_steps(many, one, matching)
     _refuse_duplicates(sides, is_active, matching)
     rows = _Rows(node, matching, is_swapped=is_swapped, is_delayed=is_delayed)
+    hold(_pair_count(sides) * many.steps)
     pairs = np.array(list(_pairs(sides)), dtype=np.int64).reshape(-1, 2)
     many_rows, one_rows = pairs[:, 0], pairs[:, 1]
     found = rows.combined(
@@ -142,6 +146,12 @@ def _pairs(sides: _Sides) -> Iterator[tuple[int, int]]:
     for row, group in enumerate(sides.left_group.tolist()):
         for other in rows_of.get(group, ()):
             yield row, other
+
+
+def _pair_count(sides: _Sides) -> int:
+    many = np.bincount(sides.left_group, minlength=sides.groups)
+    one = np.bincount(sides.right_group, minlength=sides.groups)
+    return int((many * one).sum())
 
 
 def _refuse_duplicates(sides: _Sides, is_active: Bools, matching: VectorMatching) -> None:

@@ -72,8 +72,15 @@ class Evaluator:
         """The node's value at every step."""
         self.selector.meter.check_deadline()
         if len(steps_ms) > 1 and id(node) in self._invariant:
-            return _repeated(self._evaluate(node, steps_ms[:1]), len(steps_ms))
-        return self._evaluate(node, steps_ms)
+            value = self._evaluate(node, steps_ms[:1])
+            self._hold(value, len(steps_ms))
+            return _repeated(value, len(steps_ms))
+        value = self._evaluate(node, steps_ms)
+        self._hold(value, len(steps_ms))
+        return value
+
+    def _hold(self, value: Value, steps: int) -> None:
+        self.selector.meter.hold(len(value) * steps if isinstance(value, Frame) else steps)
 
     def frame(self, node: Expression, steps_ms: Ints) -> Frame:
         """The value of a node that is an instant vector."""
@@ -136,8 +143,9 @@ class Evaluator:
             if node.operator in SET_OPERATORS:
                 result = binary.set_operation(node, left, right)
             else:
-                self.selector.meter.hold(max(len(left), len(right)) * left.steps)
-                result = binary.vector_operation(node, left, right, is_delayed=self.is_delayed)
+                result = binary.vector_operation(
+                    node, left, right, is_delayed=self.is_delayed, hold=self.selector.meter.hold
+                )
             return compacted(result)
         if isinstance(left, Frame):
             assert not isinstance(right, Frame)

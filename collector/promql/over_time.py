@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from collector.promql.blocks import LONG_WINDOW, long_extremes, long_moments, long_sums
 from collector.promql.kahan import Mean, Sum, increment
 from collector.promql.quantiles import row_quantiles
 from collector.promql.range_call import (
@@ -33,7 +34,13 @@ def _present(call: RangeCall) -> Bools:
     return result
 
 
+def _is_long(windows: Windows) -> bool:
+    return int(windows.counts.max(initial=0)) >= LONG_WINDOW
+
+
 def _sum(call: RangeCall) -> Cells:
+    if _is_long(call.windows):
+        return long_sums(call.windows), _present(call)
     sweep = call.windows.sweep()
     sums = Sum((len(sweep),))
     for prefix, index in sweep.columns():
@@ -42,15 +49,27 @@ def _sum(call: RangeCall) -> Cells:
 
 
 def _average(call: RangeCall) -> Cells:
-    sweep = call.windows.sweep()
+    present = _present(call)
+    if not _is_long(call.windows):
+        return _swept_average(call.windows, present), present
+    result = long_sums(call.windows) / call.windows.counts
+    # A sum that is infinite though no value is has overflowed: the mean is carried instead.
+    doubtful = present & np.isinf(result)
+    return np.where(doubtful, _swept_average(call.windows, doubtful), result), present
+
+
+def _swept_average(windows: Windows, chosen: Bools) -> Floats:
+    sweep = windows.sweep(chosen)
     means = Mean((len(sweep),))
     for prefix, index in sweep.columns():
-        means.add(prefix, call.windows.values[index], _ALL)
-    return sweep.scatter(means.result()), _present(call)
+        means.add(prefix, windows.values[index], _ALL)
+    return sweep.scatter(means.result())
 
 
 def _variance(call: RangeCall) -> Cells:
     """Welford's recurrence, mean and sum of squares compensated."""
+    if _is_long(call.windows):
+        return long_moments(call.windows)[1] / call.windows.counts, _present(call)
     sweep = call.windows.sweep()
     size = len(sweep)
     mean, mean_correction, squares, squares_correction = np.zeros((4, size))
@@ -84,6 +103,18 @@ def _extreme(
         best[prefix] = np.where(wins, values, best[prefix])
         time_ms[prefix] = np.where(wins, times, time_ms[prefix])
     return sweep.scatter(best), sweep.scatter(time_ms / 1000)
+
+
+def _largest(call: RangeCall) -> Floats:
+    if _is_long(call.windows):
+        return long_extremes(call.windows, np.fmax)
+    return _extreme(call, np.greater)[0]
+
+
+def _smallest(call: RangeCall) -> Floats:
+    if _is_long(call.windows):
+        return long_extremes(call.windows, np.fmin)
+    return _extreme(call, np.less)[0]
 
 
 def _median_deviation(call: RangeCall) -> Cells:
@@ -133,8 +164,8 @@ OVER_TIME: dict[str, RangeFunction] = {
     "last_over_time": lambda call: (last_values(call.windows), _present(call)),
     "stdvar_over_time": _variance,
     "stddev_over_time": _deviation,
-    "max_over_time": lambda call: (_extreme(call, np.greater)[0], _present(call)),
-    "min_over_time": lambda call: (_extreme(call, np.less)[0], _present(call)),
+    "max_over_time": lambda call: (_largest(call), _present(call)),
+    "min_over_time": lambda call: (_smallest(call), _present(call)),
     "mad_over_time": _median_deviation,
     "quantile_over_time": _quantile,
     "ts_of_first_over_time": lambda call: (

@@ -6,6 +6,8 @@ and only as far as the spacing of the samples makes plausible (Prometheus ``extr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from collector.promql.range_call import (
@@ -84,10 +86,8 @@ def _with_resets(windows: Windows, moved: Floats) -> Floats:
     if not (end > start).any():
         return moved
     held = windows.values[np.maximum(np.flatnonzero(falls) - 1, 0)]
-    resets = Windows(
-        windows.labels, np.zeros(len(held), dtype=np.int64), held, start, end,
-        windows.range_start_ms, windows.range_end_ms, windows.range_ms,
-    ).sweep()  # fmt: skip
+    nowhere = np.zeros(len(held), dtype=np.int64)
+    resets = replace(windows, times=nowhere, values=held, first=start, last=end).sweep()
     result = moved.ravel().copy()
     for prefix, index in resets.columns():
         result[resets.order[prefix]] += held[index]

@@ -89,7 +89,13 @@ class Selector:
     def windows(self, samples: Samples, end_ms: Ints, range_ms: int) -> Windows:
         """Windows over any samples, with this query's edges."""
         self.meter.hold(len(samples.labels) * len(end_ms))
-        return make_windows(samples, end_ms, range_ms, is_left_open=self.semantics.is_left_open)
+        return make_windows(
+            samples,
+            end_ms,
+            range_ms,
+            is_left_open=self.semantics.is_left_open,
+            checkpoint=self.meter.check_deadline,
+        )
 
     def _select(self, node: VectorSelector, start_ms: int, end_ms: int) -> Samples:
         matchers = node.all_matchers(is_dot_all=self.semantics.is_dot_all)

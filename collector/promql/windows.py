@@ -7,15 +7,19 @@ at once, for n = 0, 1, 2, ..., which keeps Prometheus' order within each window.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from collector.promql.labels import Labels
 from collector.promql.series import Bools, Floats, Ints, Samples
 
-__all__ = ["Windows", "make_windows", "positions"]
+__all__ = ["Sweep", "Windows", "make_windows", "positions"]
+
+#: Columns of a sweep between two looks at the deadline.
+_CHECK_COLUMNS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Windows:
     range_start_ms: Ints
     range_end_ms: Ints
     range_ms: int
+    #: Called now and then during long sweeps; raises when the query must stop.
+    checkpoint: Callable[[], None]
 
     @property
     def counts(self) -> Ints:
@@ -75,6 +81,8 @@ class Sweep:
         longest = int(self.lengths[0]) if len(self.lengths) else 0
         ascending = -self.lengths
         for n in range(longest):
+            if n % _CHECK_COLUMNS == 0:
+                self.windows.checkpoint()
             size = int(np.searchsorted(ascending, -n, side="left"))
             yield slice(0, size), self.first[:size] + n
 
@@ -111,7 +119,14 @@ def positions(samples: Samples, times_ms: Ints, *, is_after_equal: bool) -> Ints
     return np.clip(found, samples.starts[:-1, None], samples.starts[1:, None])
 
 
-def make_windows(samples: Samples, end_ms: Ints, range_ms: int, *, is_left_open: bool) -> Windows:
+def make_windows(
+    samples: Samples,
+    end_ms: Ints,
+    range_ms: int,
+    *,
+    is_left_open: bool,
+    checkpoint: Callable[[], None],
+) -> Windows:
     """Windows (end - range, end], or [end - range, end] if not ``is_left_open``."""
     live = samples.without_stale()
     first = positions(live, end_ms - range_ms, is_after_equal=is_left_open)
@@ -125,4 +140,5 @@ def make_windows(samples: Samples, end_ms: Ints, range_ms: int, *, is_left_open:
         range_start_ms=end_ms - range_ms,
         range_end_ms=end_ms,
         range_ms=range_ms,
+        checkpoint=checkpoint,
     )
