@@ -89,9 +89,14 @@ class Catalog:
 
 def _selector(text: str) -> tuple[Matcher, ...]:
     try:
-        return parse_selector(text)
+        matchers = parse_selector(text)
     except BadData as error:
         raise BadData(f'invalid parameter "match[]": {error}') from None
+    if all(matcher.matches_empty() for matcher in matchers):
+        raise BadData(
+            'invalid parameter "match[]": match[] must contain at least one non-empty matcher'
+        )
+    return matchers
 
 
 def _unescaped(name: str) -> str:

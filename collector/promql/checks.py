@@ -95,6 +95,8 @@ def matching_of(
 ) -> VectorMatching | None:
     """How the two sides match: None where a side is no vector."""
     place = left.end
+    while tokens.query[place : place + 1].isspace():
+        place += 1
     is_comparison, is_set = operator in COMPARISONS, operator in SET_OPERATORS
     matching = modifiers.matching
     if modifiers.is_bool and not is_comparison:

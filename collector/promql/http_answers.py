@@ -11,7 +11,7 @@ from collector.promql.engine import Result, SeriesPoints
 from collector.promql.labels import Labels
 from collector.promql.nodes import ValueType
 from collector.promql.series import Floats, Ints
-from collector.promql.strings import format_json
+from collector.promql.strings import format_float, format_json
 
 __all__ = ["error_body", "query_data", "success_body"]
 
@@ -36,7 +36,9 @@ def query_data(result: Result, series: Sequence[SeriesPoints]) -> dict[str, Any]
     if result.type is ValueType.STRING:
         return _typed(result.type, [_seconds(result.time_ms), result.text])
     if result.type is ValueType.SCALAR:
-        return _typed(result.type, _samples(series[0].times_ms, series[0].values)[0])
+        # A scalar is never written with an exponent, unlike a sample.
+        value = format_float(float(series[0].values[0]))
+        return _typed(result.type, [_seconds(result.time_ms), value])
     if result.type is ValueType.VECTOR:
         return _typed(
             result.type,

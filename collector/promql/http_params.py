@@ -55,29 +55,29 @@ class Parameters:
         """All values."""
         return self._fields.get(name, ())
 
-    def time_ms(self, name: str, *, default_ms: int | None = None) -> int:
-        """A time as Unix seconds or RFC 3339; the default is now unless given."""
+    def time_ms(self, name: str) -> int:
+        """A time as Unix seconds or RFC 3339."""
         text = self.text(name)
-        if not text:
-            if name in {"start", "end"} and default_ms is None:
-                raise _invalid(name, _no_time(text))
-            return self._now_ms if default_ms is None else default_ms
         time_ms = _parse_time_ms(text)
         if time_ms is None:
             raise _invalid(name, _no_time(text))
         return time_ms
 
+    def optional_time_ms(self, name: str, default_ms: int) -> int:
+        """The same, or the default where it is not given."""
+        text = self.text(name)
+        time_ms = _parse_time_ms(text) if text else default_ms
+        if time_ms is None:
+            raise _invalid(name, f"invalid time value for '{name}': {_no_time(text)}")
+        return time_ms
+
     def bounds_ms(self) -> tuple[int, int]:
         """``start`` and ``end``, everything by default."""
-        start_ms = self.time_ms("start", default_ms=_MIN_MS)
-        end_ms = self.time_ms("end", default_ms=_MAX_MS)
-        if end_ms < start_ms:
-            raise _invalid("end", "end timestamp must not be before start timestamp")
-        return start_ms, end_ms
+        return self.optional_time_ms("start", _MIN_MS), self.optional_time_ms("end", _MAX_MS)
 
     def instant_ms(self) -> int:
         """``time``, now by default."""
-        return self.time_ms("time", default_ms=self._now_ms)
+        return self.optional_time_ms("time", self._now_ms)
 
     def range_ms(self) -> tuple[int, int, int]:
         """``start``, ``end`` and ``step`` of a range query."""
@@ -118,9 +118,9 @@ class Parameters:
         if not text:
             return 0
         if not re.fullmatch(r"[+-]?\d{1,18}", text):
-            raise _invalid(name, f"limit must be a number: {go_quoted(text)}")
+            raise BadData("limit must be a number")
         if int(text) < 0:
-            raise _invalid(name, "limit must be non-negative")
+            raise BadData("limit must be non-negative")
         return int(text)
 
 

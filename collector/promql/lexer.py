@@ -256,7 +256,7 @@ class Lexer:
         elif character == ")":
             self._parentheses -= 1
             if self._parentheses < 0:
-                raise self.fail("unexpected right parenthesis ')'", start)
+                raise self.fail("unexpected right parenthesis ')'", start + 1)
         elif character == "{":
             self._is_in_braces = True
         elif character == "[":

@@ -53,6 +53,9 @@ _PRECEDENCE: Final = {
     "^": 6,
 }
 _UNARY_OPERAND: Final = 6
+_NAMES: Final = frozenset(
+    {Kind.IDENTIFIER, Kind.METRIC_IDENTIFIER, Kind.AGGREGATOR, Kind.PREPROCESSOR}
+)
 _METRIC_KEYWORDS: Final = frozenset({"offset", "by", "without"})
 _METRIC_OPERATORS: Final = frozenset({"and", "or", "unless"})
 _WITH_PARAMETER: Final = frozenset(
@@ -73,10 +76,7 @@ def parse(query: str) -> Expression:
 
 def parse_selector(query: str) -> tuple[Matcher, ...]:
     """The conditions of a bare selector such as ``up{job="a"}``. Raises ParseError."""
-    tree = parse(query)
-    if not isinstance(tree, VectorSelector) or tree.at is not None or tree.offset_ms:
-        raise ParseError("expected a metric selector", position=tree.start, query=query)
-    return tree.all_matchers(is_dot_all=True)
+    return _Parser(query).selector().all_matchers(is_dot_all=True)
 
 
 class _Parser:
@@ -92,6 +92,19 @@ class _Parser:
         if not tokens.is_at_end():
             raise tokens.unexpected()
         tokens.raise_semantic_error()
+        return tree
+
+    def selector(self) -> VectorSelector:
+        tokens = self._tokens
+        name = tokens.current
+        if name.kind in _NAMES:
+            tree = read_vector_selector(tokens, tokens.advance())
+        elif tokens.is_punctuation("{"):
+            tree = read_vector_selector(tokens, None)
+        else:
+            raise tokens.unexpected()
+        if not tokens.is_at_end():
+            raise tokens.unexpected()
         return tree
 
     def _expression(self, lowest: int) -> Expression:
@@ -166,8 +179,7 @@ class _Parser:
     def _named(self, token: Token) -> Expression:
         tokens = self._tokens
         is_name = (
-            token.kind
-            in {Kind.IDENTIFIER, Kind.METRIC_IDENTIFIER, Kind.AGGREGATOR, Kind.PREPROCESSOR}
+            token.kind in _NAMES
             or (token.kind is Kind.KEYWORD and token.text.lower() in _METRIC_KEYWORDS)
             or (token.kind is Kind.OPERATOR and token.text in _METRIC_OPERATORS)
         )

@@ -146,7 +146,7 @@ def _at(tokens: TokenStream, node: Expression) -> Expression:
         tokens.expect(")", "@", "timestamp")
         at = At(edge=token.text.lower())
     else:
-        at = At(timestamp_ms=_timestamp_ms(tokens))
+        at = At(timestamp_ms=_timestamp_ms(tokens, node))
     end = tokens.previous_end
     target = node.selector if isinstance(node, MatrixSelector) else node
     if not isinstance(target, VectorSelector | Subquery):
@@ -158,7 +158,7 @@ def _at(tokens: TokenStream, node: Expression) -> Expression:
     return replace(target, at=at, end=end)
 
 
-def _timestamp_ms(tokens: TokenStream) -> int:
+def _timestamp_ms(tokens: TokenStream, node: Expression) -> int:
     sign = 1.0
     if tokens.current.kind is Kind.OPERATOR and tokens.current.text in "+-":
         sign = -1.0 if tokens.advance().text == "-" else 1.0
@@ -172,5 +172,5 @@ def _timestamp_ms(tokens: TokenStream) -> int:
     else:
         raise tokens.unexpected("@", "timestamp")
     if not math.isfinite(seconds) or abs(seconds * 1000) >= _MAX_TIMESTAMP_MS:
-        raise tokens.fail_at(token.start, f"timestamp out of bounds for @ modifier: {seconds:f}")
+        raise tokens.fail_at(node.start, f"timestamp out of bounds for @ modifier: {seconds:f}")
     return math.floor(abs(seconds) * 1000 + 0.5) * (-1 if seconds < 0 else 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from typing import Final
 
 import numpy as np
@@ -64,7 +65,7 @@ def _escape(body: str, position: int, quote: str) -> tuple[bytes, int]:
         if name == "":
             raise ValueError("escape sequence not terminated")
         if name in "01234567xuU":
-            raise ValueError(f"illegal character in escape sequence \\{name}")
+            raise ValueError(_illegal_digit(body, position, name))
         raise ValueError(f"unknown escape sequence U+{ord(name):04X} {go_rune(name)}")
     for kind, base in (("octal", 8), ("byte", 16)):
         if match.group(kind):
@@ -76,6 +77,18 @@ def _escape(body: str, position: int, quote: str) -> tuple[bytes, int]:
     if number > _MAX_CODE_POINT or 0xD800 <= number < 0xE000:
         raise ValueError("escape sequence is an invalid Unicode code point")
     return chr(number).encode(), match.end()
+
+
+def _illegal_digit(body: str, position: int, name: str) -> str:
+    """What to say of an escape by number that breaks off."""
+    digits = "01234567" if name.isdigit() else string.hexdigits
+    place = position + (1 if name.isdigit() else 2)
+    while body[place : place + 1] and body[place] in digits:
+        place += 1
+    found = body[place : place + 1]
+    if not found:
+        return "escape sequence not terminated"
+    return f"illegal character U+{ord(found):04X} '{found}' in escape sequence"
 
 
 def go_quoted(text: str) -> str:

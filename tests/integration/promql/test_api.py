@@ -20,6 +20,10 @@ NO_STEP = (
     'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
     "Try a positive integer"
 )
+NO_TIME = (
+    """invalid parameter "time": invalid time value for 'time': cannot parse "soon" to a valid """
+    "timestamp"
+)
 TOO_FINE = (
     "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query "
     "resolution (?step=XX)"
@@ -95,8 +99,15 @@ def test_scalars_strings_and_ranges_have_their_own_shapes(serving, counted):
     shapes = {
         "1 / 0": {"resultType": "scalar", "result": [t0_s, "+Inf"]},
         '"a b"': {"resultType": "string", "result": [t0_s, "a b"]},
-        "-1e-7": {"resultType": "scalar", "result": [t0_s, "-1e-07"]},
-        "1e21": {"resultType": "scalar", "result": [t0_s, "1e+21"]},
+        "-1e-7": {"resultType": "scalar", "result": [t0_s, "-0.0000001"]},
+        "vector(-1e-7)": {
+            "resultType": "vector",
+            "result": [{"metric": {}, "value": [t0_s, "-1e-07"]}],
+        },
+        "vector(1e21)": {
+            "resultType": "vector",
+            "result": [{"metric": {}, "value": [t0_s, "1e+21"]}],
+        },
         "123456789012345680000": {
             "resultType": "scalar",
             "result": [t0_s, "123456789012345680000"],
@@ -128,7 +139,7 @@ def test_infos_stand_beside_the_data(serving, otlp, t0_s):
         ("query", {"query": "sum(x"}, 400, "bad_data",
          'invalid parameter "query": 1:6: parse error: unclosed left parenthesis'),
         ("query", {"query": "1", "time": "soon"}, 400, "bad_data",
-         'invalid parameter "time": cannot parse "soon" to a valid timestamp'),
+         NO_TIME),
         ("query", {"query": "1", "timeout": "x"}, 400, "bad_data",
          'invalid parameter "timeout": cannot parse "x" to a valid duration'),
         ("query_range", {"query": "1", "start": "5", "end": "1", "step": "1"}, 400, "bad_data",
@@ -148,8 +159,11 @@ def test_infos_stand_beside_the_data(serving, otlp, t0_s):
         ("series", {}, 400, "bad_data", "no match[] parameter provided"),
         ("series", {"match[]": "{"}, 400, "bad_data",
          'invalid parameter "match[]": 1:2: parse error: unexpected end of input inside braces'),
-        ("labels", {"start": "2", "end": "1"}, 400, "bad_data",
-         'invalid parameter "end": end timestamp must not be before start timestamp'),
+        ("series", {"match[]": "{}"}, 400, "bad_data",
+         'invalid parameter "match[]": match[] must contain at least one non-empty matcher'),
+        ("labels", {"start": "x"}, 400, "bad_data",
+         NO_TIME.replace("time'", "start'").replace('"time"', '"start"').replace("soon", "x")),
+        ("metadata", {"limit": "x"}, 400, "bad_data", "limit must be a number"),
         ("parse_query", {"query": "(" * 200}, 400, "bad_data",
          'invalid parameter "query": 1:101: parse error: nested deeper than 100'),
         ("nothing", {}, 404, "not_found", "page not found"),
