@@ -12,7 +12,8 @@ alarm is at least the threshold. So the threshold *is* the average run length: 6
 10 s are one false alarm a week at most. After an alarm the statistic starts anew.
 
 The ceiling is learned: the past share, late by ``lag_blocks`` (so that an incident does not teach
-itself), with failures winsorised at ``winsor_factor`` times the ceiling per block, times
+itself), with failures winsorised at ``winsor_factor`` times the ceiling per block, raised by
+``ceiling_sigmas`` standard errors (so that a young past does not promise too much), times
 ``margin_factor``, and at least ``floor_ratio``. The run length is exact for the ceiling used; that
 the ceiling is right is an assumption, which the margin makes safer. Counting only while healthy
 would bias the ceiling low, hence learning never stops.
@@ -44,7 +45,8 @@ class CountsConfig:
 
     average_run_length_blocks: float  # threshold: expected blocks to a false alarm, at least
     factors: tuple[float, ...]  # alternatives: the ceiling times these, each > 1
-    margin_factor: float  # ceiling = learned share times this, >= 1
+    margin_factor: float  # ceiling = upper end of the learned share times this, >= 1
+    ceiling_sigmas: float  # standard errors from the learned share to its upper end, >= 0
     floor_ratio: float  # ceiling at least this share
     lag_blocks: int  # a block teaches this many blocks later
     learn_min_requests: int
@@ -55,13 +57,18 @@ class CountsConfig:
 
 @dataclass(frozen=True, slots=True)
 class CountsResult:
-    """One block's outcome. ``ceiling_ratio`` and ``failure_ratio`` are None when unknown."""
+    """One block's outcome. Ratios are ``None`` when unknown.
+
+    ``window_ratio`` is the failure share since the statistic last stood at its start, or of this
+    block when it stands there.
+    """
 
     state: CountsState
     log_statistic: float
     log_threshold: float
     ceiling_ratio: float | None
     failure_ratio: float | None
+    window_ratio: float | None
     failures_since_start: int
     blocks_since_start: int
 
@@ -76,6 +83,7 @@ class CountsDetector:
         self._learned_requests = 0.0
         self._waiting: list[tuple[int, int]] = []
         self._failures = 0
+        self._requests = 0
         self._blocks = 0
 
     def step(self, failures: int | None, requests: int | None) -> CountsResult:
@@ -109,20 +117,23 @@ class CountsDetector:
         gain = gain + (requests - failures) * np.log((1.0 - worse) / (1.0 - ceiling))
         self._logs = np.maximum(self._logs, 0.0) + gain
         if np.all(self._logs <= 0.0):
-            self._failures, self._blocks = 0, 0
+            self._failures, self._requests, self._blocks = 0, 0, 0
         else:
             self._failures += failures
+            self._requests += requests
             self._blocks += 1
 
     def _restart(self) -> None:
         self._logs = np.zeros(len(self.config.factors))
-        self._failures, self._blocks = 0, 0
+        self._failures, self._requests, self._blocks = 0, 0, 0
 
     def _ceiling(self) -> float | None:
         if self._learned_requests < self.config.learn_min_requests:
             return None
         share = (self._learned_failures + 0.5) / (self._learned_requests + 1.0)
-        return min(max(share * self.config.margin_factor, self.config.floor_ratio), 0.9)
+        error = float(np.sqrt(share * (1.0 - share) / (self._learned_requests + 1.0)))
+        upper = share + self.config.ceiling_sigmas * error
+        return min(max(upper * self.config.margin_factor, self.config.floor_ratio), 0.9)
 
     def _learn(self, failures: int, requests: int, ceiling: float | None) -> None:
         self._waiting.append((failures, requests))
@@ -151,6 +162,7 @@ class CountsDetector:
             self._log_threshold(),
             ceiling,
             share,
+            self._failures / self._requests if self._requests else share,
             self._failures,
             self._blocks,
         )
@@ -163,6 +175,7 @@ class CountsDetector:
             "learned_requests": self._learned_requests,
             "waiting": [list(pair) for pair in self._waiting],
             "failures": self._failures,
+            "requests": self._requests,
             "blocks": self._blocks,
         }
 
@@ -175,4 +188,5 @@ class CountsDetector:
         self._learned_failures = float(state["learned_failures"])
         self._learned_requests = float(state["learned_requests"])
         self._waiting = [(int(f), int(n)) for f, n in state["waiting"]]
-        self._failures, self._blocks = int(state["failures"]), int(state["blocks"])
+        self._failures, self._requests = int(state["failures"]), int(state["requests"])
+        self._blocks = int(state["blocks"])

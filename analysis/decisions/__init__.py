@@ -1,0 +1,1 @@
+"""From a final verdict to a recorded decision: states, policy, ledger."""

@@ -1,0 +1,446 @@
+"""The ledger: the one door to everything the control plane must not forget.
+
+Every method is one transaction: a state edge, its events and its outbox row are on disk together
+or not at all, when the method returns. Methods block (a commit takes a few milliseconds) and may
+be called from any thread; in a coroutine use ``asyncio.to_thread``. All raise
+LedgerUnavailableError when the database cannot do it now; then nothing took effect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from analysis.decisions import canaries, commands, outbox, timeline, totals
+from analysis.decisions.canaries import JudgedLook
+from analysis.decisions.database import Database
+from analysis.decisions.ids import ENTROPY_BYTES, new_id
+from analysis.decisions.records import (
+    Attempt,
+    CanaryRecord,
+    Decision,
+    DecisionDraft,
+    Declaration,
+    Delivery,
+    Event,
+    Lease,
+    SloPoint,
+)
+from analysis.decisions.states import (
+    TERMINAL_CANARY_STATES,
+    CanaryState,
+    DecisionState,
+)
+from analysis.decisions.totals import Totals
+from analysis.errors import ConflictError
+from analysis.webhooks.events import Addressing, render
+from telemetry.clock import Clock
+
+
+class Ledger:
+    """Canaries, looks, decisions, deliveries, timeline. One process opens a SQLite ledger."""
+
+    def __init__(self, database: Database, clock: Clock, addressing: Addressing | None) -> None:
+        self.database = database
+        self._clock = clock
+        self._addressing = addressing
+        self._listeners: list[Callable[[], None]] = []
+        self._listeners_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, clock: Clock, addressing: Addressing | None = None) -> Ledger:
+        """Open or create, migrate, end the leases of a process that died. Raises StartError.
+
+        ``url``: SQLAlchemy's, such as ``sqlite:////var/lib/davylamp/ledger.db``. ``addressing``:
+        where commands go; without it no decision can be committed in the mode ``act``.
+        """
+        database = Database(url)
+        with database.write() as connection:
+            outbox.release_leases(connection)
+        return cls(database, clock, addressing)
+
+    def close(self) -> None:
+        """Close the database; the ledger cannot be used any more."""
+        self.database.close()
+
+    def on_command(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` (from any thread) whenever a command was committed.
+
+        Returns what ends it.
+        """
+        with self._listeners_lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._listeners_lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    # --- canaries ---------------------------------------------------------------------------
+
+    def declare(self, declaration: Declaration) -> CanaryRecord:
+        """Store a canary; the same declaration again is no news.
+
+        Raises ConflictError (other content under this id) and LedgerFullError.
+        """
+        return self.declare_new(declaration)[0]
+
+    def declare_new(self, declaration: Declaration) -> tuple[CanaryRecord, bool]:
+        """Like :meth:`declare`; the second value says whether it was new."""
+        with self.database.write() as connection:
+            is_new = canaries.declare(connection, declaration, self._now())
+            return canaries.load(connection, declaration.deployment_id), is_new
+
+    def canary(self, deployment_id: str) -> CanaryRecord:
+        """One canary. Raises UnknownRecordError."""
+        with self.database.read() as connection:
+            return canaries.load(connection, deployment_id)
+
+    def canaries(self, state: CanaryState | None = None, limit: int = 100) -> list[CanaryRecord]:
+        """Newest first."""
+        with self.database.read() as connection:
+            return canaries.list_canaries(connection, state, limit)
+
+    def open_canaries(self) -> list[CanaryRecord]:
+        """Canaries whose state is not final, oldest first."""
+        with self.database.read() as connection:
+            return canaries.list_open(connection)
+
+    def start_judging(self, deployment_id: str, config_text: str, rule_digest: str) -> None:
+        """Fix the rule (TOML text and its digest); ``declared`` becomes ``warming``.
+
+        The same rule again changes nothing. Raises ConflictError for another rule.
+        """
+        with self.database.write() as connection:
+            now = self._now()
+            canaries.start_judging(connection, deployment_id, config_text, rule_digest, now)
+
+    def judge_state(self, deployment_id: str) -> dict[str, Any] | None:
+        """``CanaryJudge.to_state()`` as of the newest stored look; None before the first.
+
+        The rule it belongs to is ``canary(deployment_id).config_text``.
+        """
+        with self.database.read() as connection:
+            return canaries.judge_state(connection, deployment_id)
+
+    def record_look(
+        self,
+        deployment_id: str,
+        look: Mapping[str, Any],
+        judge_state: Mapping[str, Any],
+        next_state: str,
+    ) -> None:
+        """Store a look that does not end the canary (``Look.to_json()``), and the judge with it.
+
+        ``next_state``: ``warming`` or ``observing``; the present state is no move. Raises
+        IllegalMoveError and ConflictError (this index is stored already).
+        """
+        state = CanaryState(next_state)
+        assert state not in TERMINAL_CANARY_STATES, "conclude() ends a canary"
+        step = JudgedLook(look, judge_state, state, _verdict_of(look))
+        with self.database.write() as connection:
+            canaries.add_look(connection, deployment_id, step, self._now())
+
+    def conclude(
+        self,
+        deployment_id: str,
+        look: Mapping[str, Any] | None,
+        judge_state: Mapping[str, Any] | None,
+        next_state: str,
+        draft: DecisionDraft | None,
+        *,
+        note: str = "",
+        verdict: Mapping[str, Any] | None = None,
+    ) -> Decision | None:
+        """End a canary: look, state, decision, sequence, outbox row and events, or none of them.
+
+        ``note``: why nothing is decided (``Ruling.reason``), for the timeline. ``look`` may be
+        None when the canary ends for a reason outside the evidence; then ``verdict``
+        (``Verdict.to_json()``) says which. Raises IllegalMoveError when the canary is over.
+        """
+        state = CanaryState(next_state)
+        assert state in TERMINAL_CANARY_STATES, "record_look() goes on"
+        final = verdict if look is None else _verdict_of(look)
+        assert final is not None, "a canary ends with a verdict"
+        assert final["final"], "a hold does not end a canary"
+        step = JudgedLook(look, judge_state, state, final)
+        with self.database.write() as connection:
+            now = self._now()
+            digest = canaries.add_look(connection, deployment_id, step, now)
+            record = canaries.load(connection, deployment_id)
+            title = f"Verdict on {record.declaration.canary.version}: {final['kind']}"
+            self._note(connection, record, "verdict", title, str(final["summary"]))
+            if draft is None:
+                self._note(connection, record, "no_decision", "Nothing is decided", note)
+                return None
+            decision = self._decide(connection, record, draft, digest)
+        if decision.state is DecisionState.REQUESTED:
+            self._tell()
+        return decision
+
+    def looks(
+        self, deployment_id: str, after_index: int = -1, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Looks with an index above ``after_index``, oldest first. Raises UnknownRecordError."""
+        with self.database.read() as connection:
+            return canaries.list_looks(connection, deployment_id, after_index, limit)
+
+    def last_look(self, deployment_id: str) -> dict[str, Any] | None:
+        """The newest look."""
+        with self.database.read() as connection:
+            return canaries.last_look(connection, deployment_id)
+
+    # --- decisions --------------------------------------------------------------------------
+
+    def decision(self, decision_id: str) -> Decision:
+        """One decision. Raises UnknownRecordError."""
+        with self.database.read() as connection:
+            return commands.load(connection, decision_id)
+
+    def decisions(self, limit: int = 100) -> list[Decision]:
+        """Newest first."""
+        with self.database.read() as connection:
+            return commands.list_decisions(connection, limit)
+
+    def report_status(self, decision_id: str, status: str, unix_nano: int, detail: str) -> Decision:
+        """Take the receiver's word: ``acknowledged`` or ``completed``. Idempotent.
+
+        Raises UnknownRecordError and ConflictError (the decision was advice only).
+        """
+        wanted = DecisionState(status)
+        assert wanted in (DecisionState.ACKNOWLEDGED, DecisionState.COMPLETED)
+        with self.database.write() as connection:
+            now = self._now()
+            return commands.report(connection, decision_id, wanted, unix_nano, detail, now)
+
+    def awaiting_confirmation(self) -> list[Decision]:
+        """Delivered or reported on, not yet confirmed nor given up; oldest first."""
+        with self.database.read() as connection:
+            return commands.awaiting_confirmation(connection)
+
+    def confirm(self, decision_id: str, unix_nano: int, detail: str) -> Decision:
+        """Telemetry shows that it is done. Idempotent. Raises IllegalMoveError."""
+        with self.database.write() as connection:
+            wanted = DecisionState.CONFIRMED
+            return commands.move(connection, decision_id, wanted, unix_nano, detail)
+
+    def unconfirmed(self, decision_id: str, unix_nano: int, detail: str) -> Decision:
+        """Telemetry did not show it in time: people are to look. Raises IllegalMoveError."""
+        with self.database.write() as connection:
+            wanted = DecisionState.UNCONFIRMED
+            return commands.move(connection, decision_id, wanted, unix_nano, detail)
+
+    # --- outbox -----------------------------------------------------------------------------
+
+    def lease_due(
+        self,
+        now_unix_nano: int,
+        lease_s: float,
+        limit: int,
+        busy_lanes: Sequence[str] = (),
+    ) -> list[Lease]:
+        """Take due deliveries for ``lease_s``; per lane one is under way at a time.
+
+        ``busy_lanes``: lanes on which the caller has a request under way, whatever the wall clock
+        says about its lease.
+        """
+        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, tuple(busy_lanes))
+        with self.database.write() as connection:
+            return outbox.lease_due(connection, want, _token)
+
+    def record_delivered(self, lease: Lease, attempt: Attempt, url: str) -> None:
+        """The receiver accepted. Raises StaleLeaseError; then nothing is recorded."""
+        with self.database.write() as connection:
+            row = outbox.finish_attempt(connection, lease, attempt, url)
+            outbox.delivered(connection, row, attempt)
+
+    def record_attempt(self, lease: Lease, attempt: Attempt, url: str, due_unix_nano: int) -> None:
+        """It failed; try again at ``due_unix_nano``, never at or after its end."""
+        with self.database.write() as connection:
+            row = outbox.finish_attempt(connection, lease, attempt, url)
+            outbox.retry(connection, row, attempt, due_unix_nano)
+
+    def give_back(self, lease: Lease) -> None:
+        """Nothing was sent: end the lease, and bury the row if its time is over."""
+        with self.database.write() as connection:
+            outbox.end_lease(connection, lease)
+            outbox.expire(connection, self._now())
+
+    def dead_letter(self, lease: Lease, attempt: Attempt, url: str, reason: str) -> None:
+        """It failed for good; keep it for people to read. Raises StaleLeaseError."""
+        with self.database.write() as connection:
+            row = outbox.finish_attempt(connection, lease, attempt, url)
+            outbox.dead(connection, row, reason, self._now())
+
+    def expire_due(self, now_unix_nano: int) -> int:
+        """Bury what nobody accepted in time; returns how many."""
+        with self.database.write() as connection:
+            return outbox.expire(connection, now_unix_nano)
+
+    def next_due_unix_nano(self) -> int | None:
+        """When the earliest unleased delivery is due (or ends), or None."""
+        with self.database.read() as connection:
+            return outbox.next_due(connection)
+
+    def totals(self) -> Totals:
+        """How many canaries, looks, decisions and deliveries there are."""
+        with self.database.read() as connection:
+            return totals.count(connection)
+
+    def deliveries(self, decision_id: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Newest first, with every attempt."""
+        with self.database.read() as connection:
+            return outbox.list_deliveries(connection, decision_id, limit)
+
+    # --- timeline ---------------------------------------------------------------------------
+
+    def record_event(
+        self,
+        kind: str,
+        service: str,
+        title: str,
+        *,
+        detail: str = "",
+        deployment_id: str | None = None,
+        unix_nano: int | None = None,
+    ) -> None:
+        """Append one line to the timeline; without ``unix_nano`` it happened now."""
+        at = self._now() if unix_nano is None else unix_nano
+        with self.database.write() as connection:
+            event = Event(at, kind, service, deployment_id, title, detail)
+            timeline.add_event(connection, event)
+
+    def events(self, from_unix_nano: int, to_unix_nano: int, limit: int = 500) -> list[Event]:
+        """Events of [from, to), newest first."""
+        with self.database.read() as connection:
+            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit)
+
+    def put_status(self, kind: str, name: str, status: Mapping[str, Any]) -> None:
+        """Replace the current status ``name`` of a kind (``slo``, ``anomaly``)."""
+        self.put_statuses(kind, {name: status})
+
+    def put_statuses(
+        self, kind: str, named: Mapping[str, Mapping[str, Any]], *, only: bool = False
+    ) -> None:
+        """Replace several in one transaction; with ``only``, forget all others of the kind."""
+        now = self._now()
+        with self.database.write() as connection:
+            for name, status in named.items():
+                timeline.put_status(connection, kind, name, status, now)
+            if only:
+                timeline.drop_statuses(connection, kind, list(named))
+
+    def statuses(self, kind: str) -> list[dict[str, Any]]:
+        """Current statuses of one kind, by name."""
+        with self.database.read() as connection:
+            return timeline.list_statuses(connection, kind)
+
+    def status_names(self, kind: str) -> list[str]:
+        """Names of the current statuses of one kind."""
+        with self.database.read() as connection:
+            return timeline.list_status_names(connection, kind)
+
+    def record_slo_point(self, name: str, point: SloPoint) -> None:
+        """Add one point to an SLO's history; history older than 45 days is dropped."""
+        with self.database.write() as connection:
+            timeline.add_slo_point(connection, name, point)
+
+    def slo_points(
+        self, name: str, from_unix_nano: int, to_unix_nano: int, limit: int = 11_000
+    ) -> list[SloPoint]:
+        """The newest ``limit`` points of [from, to), oldest first."""
+        with self.database.read() as connection:
+            return timeline.list_slo_points(connection, name, from_unix_nano, to_unix_nano, limit)
+
+    # --- parts ------------------------------------------------------------------------------
+
+    def _decide(
+        self,
+        connection: Connection,
+        record: CanaryRecord,
+        draft: DecisionDraft,
+        evidence_sha256: str,
+    ) -> Decision:
+        declaration, lane = record.declaration, record.declaration.lane
+        created = self._now() // 1000 * 1000  # microseconds, as in the body
+        is_command = draft.mode == "act"
+        if is_command and self._addressing is None:
+            raise ConflictError("no receiver is configured; a command cannot be committed")
+        lifetime_s = self._addressing.decision_lifetime_s if self._addressing else 0.0
+        decision_id = new_id("dec", created, os.urandom(ENTROPY_BYTES))
+        supersedes = outbox.supersede(connection, lane, decision_id, created)
+        state = DecisionState.REQUESTED if is_command else DecisionState.ADVISED
+        decision = Decision(
+            decision_id=decision_id,
+            deployment_id=record.deployment_id,
+            environment=declaration.environment,
+            service=declaration.service,
+            action=draft.action,
+            mode=draft.mode,
+            sequence=commands.next_sequence(connection, lane),
+            state=state,
+            verdict=draft.verdict,
+            summary=draft.summary,
+            culprit_metric=draft.culprit_metric,
+            culprit_split=draft.culprit_split,
+            evidence_sha256=evidence_sha256,
+            rule_sha256=record.rule_digest,
+            supersedes=supersedes,
+            created_unix_nano=created,
+            expires_unix_nano=created + round(lifetime_s * 1e6) * 1000,
+            delivered_unix_nano=None,
+            acknowledged_unix_nano=None,
+            completed_unix_nano=None,
+            confirmed_unix_nano=None,
+            history=((created, f"{state}: {draft.action}"),),
+        )
+        commands.insert_decision(connection, decision)
+        word = "Decided" if is_command else "Advice"
+        title = f"{word}: {draft.action} of {declaration.service} {declaration.canary.version}"
+        self._note(connection, record, "decision", title, draft.summary)
+        if self._addressing is not None and is_command:
+            webhook_id = new_id("msg", created, os.urandom(ENTROPY_BYTES))
+            body = render(decision, declaration, self._addressing)
+            outbox.enqueue(connection, webhook_id, decision, body, self._addressing)
+        return decision
+
+    def _note(
+        self, connection: Connection, record: CanaryRecord, kind: str, title: str, detail: str
+    ) -> None:
+        service = record.declaration.service
+        event = Event(self._now(), kind, service, record.deployment_id, title, detail)
+        timeline.add_event(connection, event)
+
+    def _tell(self) -> None:
+        with self._listeners_lock:
+            listeners: Sequence[Callable[[], None]] = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def _now(self) -> int:
+        return self._clock.wall_unix_nano()
+
+
+def _verdict_of(look: Mapping[str, Any]) -> dict[str, Any] | None:
+    """``Verdict.to_json()`` out of ``Look.to_json()``; None while there is none."""
+    if look["verdict"] == "observing":
+        return None
+    return {
+        "kind": look["verdict"],
+        "reason": look["reason"],
+        "summary": look["summary"],
+        "unix_nano": look["unix_nano"],
+        "final": look["final"],
+        "culprit_metric": look["culprit_metric"],
+        "culprit_split": look["culprit_split"],
+    }
+
+
+def _token() -> str:
+    return os.urandom(16).hex()

@@ -1,0 +1,192 @@
+"""The ledger's tables. ``migrations/`` creates them; a test compares the two.
+
+::
+
+    canaries ─┬─ judge_states   the rule and the newest state of its judge
+              ├─ looks          every look, whole
+              └─ decisions ─┬─ decision_history
+      lanes (sequence) ─────┤
+                            └─ outbox ── attempts
+    events   statuses   slo_points
+
+Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("deployment_id", String(128), primary_key=True),
+    Column("environment", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("declaration_json", Text, nullable=False),
+    Column("declared_unix_nano", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("verdict_json", Text, nullable=True),
+    Index(None, "state", "declared_unix_nano"),
+    Index(None, "declared_unix_nano"),
+)
+
+judge_states = Table(
+    "judge_states",
+    metadata,
+    Column("deployment_id", ForeignKey("canaries.deployment_id"), primary_key=True),
+    Column("config_text", Text, nullable=False),
+    Column("rule_digest", String(64), nullable=False),
+    Column("state_json", Text, nullable=True),
+    Column("saved_unix_nano", BigInteger, nullable=False),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("deployment_id", ForeignKey("canaries.deployment_id"), primary_key=True),
+    Column("look_index", Integer, primary_key=True),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("look_json", Text, nullable=False),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", String(129), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", String(64), primary_key=True),
+    # A canary is decided about once.
+    Column("deployment_id", ForeignKey("canaries.deployment_id"), nullable=False, unique=True),
+    Column("environment", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("lane", ForeignKey("lanes.lane"), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("culprit_metric", String(128), nullable=True),
+    Column("culprit_split", String(256), nullable=True),
+    Column("evidence_sha256", String(64), nullable=False),
+    Column("rule_sha256", String(64), nullable=False),
+    Column("supersedes", String(64), nullable=True),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger, nullable=False),
+    Column("delivered_unix_nano", BigInteger, nullable=True),
+    Column("acknowledged_unix_nano", BigInteger, nullable=True),
+    Column("completed_unix_nano", BigInteger, nullable=True),
+    Column("confirmed_unix_nano", BigInteger, nullable=True),
+    UniqueConstraint("lane", "sequence"),
+    Index(None, "created_unix_nano"),
+    Index(None, "state"),
+)
+
+decision_history = Table(
+    "decision_history",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("decision_id", ForeignKey("decisions.decision_id"), nullable=False, index=True),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("what", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("webhook_id", String(64), primary_key=True),
+    Column("decision_id", ForeignKey("decisions.decision_id"), nullable=False),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("lane", String(129), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    # The exact bytes of every attempt; never made anew.
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("dead_reason", Text, nullable=True),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("due_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_token", String(64), nullable=True),
+    Column("lease_until_unix_nano", BigInteger, nullable=True),
+    UniqueConstraint("decision_id", "endpoint_id"),
+    Index(None, "state", "due_unix_nano"),
+    Index(None, "lease_token"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("webhook_id", ForeignKey("outbox.webhook_id"), nullable=False, index=True),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("error", Text, nullable=True),
+    Column("duration_s", Float, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("unix_nano", BigInteger, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("deployment_id", String(128), nullable=True),
+    Column("title", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("status_json", Text, nullable=False),
+)
+
+slo_points = Table(
+    "slo_points",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("unix_nano", BigInteger, primary_key=True),
+    Column("error_ratio", Float, nullable=True),
+    Column("budget_remaining_ratio", Float, nullable=True),
+    Column("burn_rate_short", Float, nullable=True),
+    Column("burn_rate_long", Float, nullable=True),
+)

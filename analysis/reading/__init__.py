@@ -1,0 +1,1 @@
+"""Reading the collector: HTTP answers in, blocks of whole, closed steps out."""

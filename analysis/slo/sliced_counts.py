@@ -1,0 +1,83 @@
+"""Events counted in slices of time, summed over any window by two look-ups.
+
+A ring of running totals: the sum over a window is the total at its end less the total at its
+start, so a 30-day window costs what a 5-minute one does, and integers keep it exact. A slice
+nobody reported for is *not covered*; it is no slice without events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.slo.errors import SloInputError
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSum:
+    """Events of one window. ``covered_ratio``: share of its slices that somebody reported for."""
+
+    good: int
+    bad: int
+    covered_ratio: float
+
+    @property
+    def total(self) -> int:
+        return self.good + self.bad
+
+
+class SlicedCounts:
+    """Good and bad events per slice of ``slice_s``, remembered for ``capacity_s``."""
+
+    def __init__(self, slice_s: int, capacity_s: int) -> None:
+        if slice_s < 1 or capacity_s % slice_s:
+            raise ValueError(f"need whole slices of {slice_s} s in {capacity_s} s")
+        self.slice_s = slice_s
+        self._size = capacity_s // slice_s + 1
+        # Zeroed pages are the machine's until they are written: a young ring costs next to nothing.
+        self._running = np.zeros((self._size, 3), dtype=np.int64)  # good, bad, covered
+        self._first: int | None = None  # number of the slice before the first one taken
+        self._last = 0
+
+    @property
+    def end_unix_s(self) -> int | None:
+        """End of the newest slice taken."""
+        return None if self._first is None else (self._last + 1) * self.slice_s
+
+    def add(self, start_unix_s: int, good: int, bad: int) -> None:
+        """Take a slice that was reported for. Slices come in order, gaps stay uncovered.
+
+        Raises SloInputError.
+        """
+        number, rest = divmod(start_unix_s, self.slice_s)
+        if rest or good < 0 or bad < 0:
+            raise SloInputError(f"slice at {start_unix_s}: good={good} bad={bad}")
+        if self._first is None:
+            self._first = self._last = number - 1
+            self._running[self._last % self._size] = 0
+        if number <= self._last:
+            raise SloInputError(f"slice at {start_unix_s} is not after the last one")
+        before = self._running[self._last % self._size].copy()
+        missing = min(number - self._last - 1, self._size)
+        gap = np.arange(number - missing, number) % self._size
+        self._running[gap] = before
+        self._running[number % self._size] = before + np.array([good, bad, 1])
+        self._last = number
+
+    def window(self, window_s: int, end_unix_s: int) -> WindowSum:
+        """Events of ``[end - window, end)`` in whole slices; time nobody reported is uncovered."""
+        slices = max(window_s // self.slice_s, 1)
+        end = end_unix_s // self.slice_s - 1
+        if self._first is None:
+            return WindowSum(0, 0, 0.0)
+        high, low = min(end, self._last), end - slices
+        if slices >= self._size:
+            raise ValueError(f"a window of {window_s} s is longer than what is remembered")
+        low = max(low, self._first, self._last - self._size + 1)
+        if high <= low:
+            return WindowSum(0, 0, 0.0)
+        good, bad, covered = (
+            self._running[high % self._size] - self._running[low % self._size]
+        ).tolist()
+        return WindowSum(good, bad, covered / slices)

@@ -1,0 +1,179 @@
+"""One objective over time: slices in, status and alert edges out.
+
+Missing data neither fires nor ends an alert: while nothing is heard the state is ``no_data`` and
+what was firing stays so, as last seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from analysis.slo.budget import ErrorBudget, error_budget
+from analysis.slo.burn_rate import BurnState, evaluate
+from analysis.slo.objectives import SEVERITIES, Objective
+from analysis.slo.sliced_counts import SlicedCounts
+
+
+class SloState(StrEnum):
+    """What to show."""
+
+    OK = "ok"
+    BURNING = "burning"  # at least one alert fires
+    NO_DATA = "no_data"  # nothing was heard lately, or nothing ever happened
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEdge:
+    """An alert of one severity began or ended."""
+
+    severity: str
+    is_firing: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SloStatus:
+    """One evaluation."""
+
+    objective: Objective
+    state: SloState
+    budget: ErrorBudget
+    burns: tuple[BurnState, ...]
+    evaluated_unix_nano: int
+    summary: str
+
+    @property
+    def firing(self) -> frozenset[str]:
+        """Severities with a firing pair."""
+        return frozenset(burn.window.severity for burn in self.burns if burn.firing)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.objective.name,
+            "service": self.objective.service,
+            "display_name": self.objective.display_name,
+            "objective_ratio": self.objective.target_ratio,
+            "window_s": self.objective.window_s,
+            "state": str(self.state),
+            "good": self.budget.good,
+            "total": self.budget.total,
+            "error_ratio": self.budget.error_ratio,
+            "budget_remaining_ratio": self.budget.remaining_ratio,
+            "covered_ratio": self.budget.covered_ratio,
+            "burn_rates": [_burn_json(burn) for burn in self.burns],
+            "evaluated_unix_nano": self.evaluated_unix_nano,
+            "summary": self.summary,
+        }
+
+
+def _burn_json(burn: BurnState) -> dict[str, Any]:
+    return {
+        "severity": burn.window.severity,
+        "factor": burn.window.factor,
+        "long_window_s": burn.window.long_window_s,
+        "short_window_s": burn.window.short_window_s,
+        "long_burn": burn.long_burn,
+        "short_burn": burn.short_burn,
+        "long_covered_ratio": burn.long_covered_ratio,
+        "short_covered_ratio": burn.short_covered_ratio,
+        "firing": burn.firing,
+        "guarded": burn.guarded,
+    }
+
+
+class SloTracker:
+    """``stale_after_s``: older data than this is no data. ``firing``: alerts known to be on."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        slice_s: int,
+        stale_after_s: float,
+        firing: frozenset[str] = frozenset(),
+    ) -> None:
+        self.objective = objective
+        self._stale_after_s = stale_after_s
+        longest = max(objective.window_s, *(w.long_window_s for w in objective.policy.windows))
+        self._counts = SlicedCounts(slice_s, -(-longest // slice_s) * slice_s)
+        self._status: SloStatus | None = None
+        self._firing = firing
+
+    @property
+    def end_unix_s(self) -> int | None:
+        """End of the newest slice taken."""
+        return self._counts.end_unix_s
+
+    def take(self, start_unix_s: int, good: int, bad: int) -> None:
+        """Add one slice that was reported for. Raises SloInputError."""
+        self._counts.add(start_unix_s, good, bad)
+
+    def evaluate(self, now_unix_nano: int) -> tuple[SloStatus, tuple[AlertEdge, ...]]:
+        """The status now, and the alerts that began or ended since the last evaluation."""
+        end = self._counts.end_unix_s
+        before = self._status
+        if end is None or now_unix_nano * 1e-9 - end > self._stale_after_s:
+            self._status = self._frozen(before, now_unix_nano)
+            return self._status, ()
+        objective = self.objective
+        burns = tuple(
+            evaluate(
+                window,
+                self._counts.window(window.long_window_s, end),
+                self._counts.window(window.short_window_s, end),
+                objective.budget_ratio,
+                objective.policy.guard,
+            )
+            for window in objective.policy.windows
+        )
+        budget = error_budget(self._counts.window(objective.window_s, end), objective.budget_ratio)
+        firing = [burn for burn in burns if burn.firing]
+        state = SloState.BURNING if firing else SloState.OK
+        if budget.total == 0:
+            state = SloState.NO_DATA
+        status = SloStatus(
+            objective, state, budget, burns, now_unix_nano, _summary(objective, budget, burns)
+        )
+        self._status = status
+        edges = tuple(_edges(self._firing, status))
+        self._firing = status.firing
+        return status, edges
+
+    def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
+        end = self._counts.end_unix_s
+        seen = "ever" if end is None else f"for {now_unix_nano * 1e-9 - end:.0f} s"
+        budget = ErrorBudget(0, 0, None, None, 0.0) if before is None else before.budget
+        burns = () if before is None else before.burns
+        held = sorted({burn.window.severity for burn in burns if burn.firing})
+        still = f" The alert ({', '.join(held)}) stays as last seen." if held else ""
+        text = f"No counts {seen}: nothing is concluded.{still}"
+        return SloStatus(self.objective, SloState.NO_DATA, budget, burns, now_unix_nano, text)
+
+
+def _edges(was_firing: frozenset[str], status: SloStatus) -> list[AlertEdge]:
+    return [
+        AlertEdge(severity, severity in status.firing, status.summary)
+        for severity in SEVERITIES
+        if (severity in status.firing) != (severity in was_firing)
+    ]
+
+
+def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, ...]) -> str:
+    if budget.error_ratio is None or budget.remaining_ratio is None:
+        return "No events in the window: nothing to judge."
+    text = (
+        f"{budget.good} of {budget.total} good ({1.0 - budget.error_ratio:.2%}, objective "
+        f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
+    )
+    if budget.covered_ratio < 0.995:
+        text += f", {budget.covered_ratio:.1%} of the window seen"
+    for burn in burns:
+        if burn.firing and burn.long_burn is not None:
+            window = burn.window
+            text += (
+                f"; {window.severity}: burning {burn.long_burn:.1f}x over {window.long_window_s} s"
+                f" and over {window.short_window_s} s, limit {window.factor:g}x"
+            )
+            break
+    return text + "."

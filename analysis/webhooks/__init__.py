@@ -1,0 +1,1 @@
+"""From a recorded decision to a signed request at the receiver."""
