@@ -13,6 +13,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+# Events of one arm in one interval beyond which a count is taken for a fault: no service serves
+# so many, and up to here sums are exact in a double.
+COUNT_MAX = 10**12
+
 
 class BlockState(StrEnum):
     """Why a block can or cannot be used."""
@@ -22,7 +26,8 @@ class BlockState(StrEnum):
     BASELINE_ONLY = "baseline_only"  # the canary is silent in this interval
     CANARY_ONLY = "canary_only"  # the baseline is silent in this interval
     INCOMPARABLE = "incomparable"  # bucket layouts cannot be merged exactly
-    UNREADABLE = "unreadable"  # bounds not ascending and finite, counts negative, kinds mixed
+    # Bounds not ascending and finite, counts negative or beyond COUNT_MAX, kinds mixed.
+    UNREADABLE = "unreadable"
     LATE = "late"  # starts before the last block taken; attached to nothing
 
 
@@ -37,6 +42,11 @@ class CountArm:
     def __post_init__(self) -> None:
         if not 0 <= self.good <= self.total:
             raise ValueError(f"need 0 <= good <= total, got good={self.good} total={self.total}")
+
+    @property
+    def readable(self) -> bool:
+        """Whether the count is not absurd."""
+        return self.total <= COUNT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +74,14 @@ class HistogramArm:
 
     @property
     def readable(self) -> bool:
-        """Whether bounds are finite and ascending and counts are not negative."""
+        """Whether bounds are finite and ascending and counts neither negative nor absurd."""
         bounds = np.asarray(self.bounds)
         return bool(
             np.isfinite(bounds).all()
             and (np.diff(bounds) > 0).all()
             and np.isfinite(self.counts).all()
             and (np.asarray(self.counts) >= 0).all()
+            and np.asarray(self.counts, dtype=float).sum() <= COUNT_MAX
         )
 
 
@@ -94,9 +105,9 @@ class Block:
             return BlockState.BASELINE_ONLY
         if self.baseline is None:
             return BlockState.CANARY_ONLY
+        if not (self.baseline.readable and self.canary.readable):
+            return BlockState.UNREADABLE
         if isinstance(self.baseline, HistogramArm) and isinstance(self.canary, HistogramArm):
-            if not (self.baseline.readable and self.canary.readable):
-                return BlockState.UNREADABLE
             if not _share_edges(self.baseline.bounds, self.canary.bounds):
                 return BlockState.INCOMPARABLE
         elif type(self.baseline) is not type(self.canary):

@@ -29,3 +29,63 @@ class StoreConfig:
     series_look_back_s: float
     #: Distinct series one metric query may touch; more sets ``truncated`` in the reply.
     max_series_per_query: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalConfig:
+    """The write-ahead log: what is in it has been acknowledged and will be stored."""
+
+    #: Folder of the segments; created if missing. One process owns it.
+    path: Path
+    #: Age at which a segment with data goes to the store; the wait until data can be queried.
+    #: Each insert costs about 60 ms of a core however little it holds.
+    traces_interval_s: float
+    metrics_interval_s: float
+    #: Size at which a segment is closed whatever its age.
+    max_segment_bytes: int
+    #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
+    max_backlog_bytes: int
+    #: With less free space than this nothing is acknowledged, so that the store can still work.
+    min_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What one request, one item and all requests together may cost."""
+
+    #: Size of a request as sent, and after decompression.
+    max_request_bytes: int
+    max_body_bytes: int
+    #: Bytes of all requests being received and checked at once.
+    max_in_flight_bytes: int
+    #: A body that takes longer to arrive is answered 408.
+    body_timeout_s: float
+    #: Spans or data points of one request.
+    max_spans: int
+    max_points: int
+    #: Attributes, events, links, array elements and buckets of one request, all items together.
+    max_elements: int
+    #: Size of one span or metric point, or of a resource; attributes and buckets in one.
+    max_item_bytes: int
+    max_attributes: int
+    max_buckets: int
+    #: Length of a metric's name or unit.
+    max_name_bytes: int
+    #: Items stamped further ahead of, or behind, our clock are rejected.
+    max_future_s: float
+    max_past_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorConfig:
+    """Everything the collector needs to know; port 0 means "any free port"."""
+
+    #: Address to listen on; only loopback is accepted, since nobody is authenticated.
+    host: str
+    otlp_grpc_port: int
+    otlp_http_port: int
+    #: Read API, self-metrics and health.
+    api_port: int
+    store: StoreConfig
+    wal: WalConfig
+    limits: LimitsConfig

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, get_args
+
+from sample_services.errors import SettingError
 
 Profile = Literal["demo", "tiny"]
+Temporality = Literal["cumulative", "delta"]
+SHARE_MAX_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class SamplesConfig:
     #: Name by which commands address this deployer.
     endpoint_id: str
     export_interval_s: float
-    temporality: Literal["cumulative", "delta"]
+    temporality: Temporality
     #: OTLP/HTTP base address, such as http://127.0.0.1:4318.
     otlp_endpoint: str
     #: Base address of the analysis API; empty = canaries are not declared to anyone.
@@ -48,3 +53,42 @@ class SamplesConfig:
     webhook_secret_file: Path
     api_token_file: Path
     state_dir: Path
+
+
+def check(config: SamplesConfig) -> None:
+    """Refuse what cannot work before anything starts. Raises SettingError."""
+    if not _is_loopback(config.host):
+        raise SettingError(
+            f"host must be a loopback address such as 127.0.0.1, not {config.host!r}:"
+            " the samples know no authentication"
+        )
+    for name, value, accepted in (
+        ("profile", config.profile, get_args(Profile)),
+        ("temporality", config.temporality, get_args(Temporality)),
+    ):
+        if value not in accepted:
+            raise SettingError(f"{name} must be one of {', '.join(accepted)}, not {value!r}")
+    for name in ("plays_per_s", "browse_per_s"):
+        if not 0.0 <= getattr(config, name) < float("inf"):
+            raise SettingError(f"{name} must be 0 or more, not {getattr(config, name)!r}")
+    for name in (
+        "accounts",
+        "titles",
+        "drain_timeout_s",
+        "canary_lifetime_s",
+        "home_timeout_s",
+        "export_interval_s",
+    ):
+        if not 0.0 < getattr(config, name) < float("inf"):
+            raise SettingError(f"{name} must be more than 0, not {getattr(config, name)!r}")
+    if not 0.0 < config.share_ratio <= SHARE_MAX_RATIO:
+        raise SettingError(
+            f"share_ratio must be above 0 and at most {SHARE_MAX_RATIO}, not {config.share_ratio!r}"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or IPv4Address(host).is_loopback
+    except ValueError:
+        return False

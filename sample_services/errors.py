@@ -3,6 +3,7 @@
 ::
 
     SamplesError
+    ├── SettingError                a setting cannot work; told before anything starts
     ├── ZygoteError                 the parent could not start or reach an instance
     ├── NoInstanceError             no instance of a service is routable
     ├── DeploymentError             a deployment request cannot be done (HTTP 409)
@@ -16,6 +17,10 @@ from __future__ import annotations
 
 class SamplesError(Exception):
     """Anything the sample stack raises on purpose."""
+
+
+class SettingError(SamplesError):
+    """A setting cannot work; the message names it and says what is accepted."""
 
 
 class ZygoteError(SamplesError):

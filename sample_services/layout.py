@@ -31,6 +31,11 @@ def slot_name(service: str, zone: str, label: str = ARM_STABLE) -> str:
     return f"{service}/{zone}/{label}"
 
 
+def slot_label(slot: str) -> str:
+    """The label ``slot_name`` was given."""
+    return slot.split("/", 2)[2]
+
+
 def controller_spec(config: SamplesConfig) -> InstanceSpec:
     """The deployer; everyone else finds the others through it, so it starts first."""
     return _spec(config, CONTROLLER, ZONES[0], port=config.controller_port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -43,9 +44,12 @@ class Birth:
 class InheritedServer(uvicorn.Server):
     """Reports readiness, and ends quietly on SIGTERM instead of dying of it."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start and then say so."""
@@ -57,6 +61,9 @@ class InheritedServer(uvicorn.Server):
         """Handle SIGTERM and SIGINT without raising them again at the end."""
 
         def stop() -> None:
+            if not self.started:  # nobody is served, nothing to finish or to send
+                os._exit(0)
+            self._on_stop()
             self.should_exit = True
 
         loop = asyncio.get_running_loop()
@@ -65,8 +72,8 @@ class InheritedServer(uvicorn.Server):
         yield
 
 
-def serve(app: FastAPI, birth: Birth) -> None:
-    """Blocks until SIGTERM."""
+def serve(app: FastAPI, birth: Birth, on_stop: Callable[[], None] = lambda: None) -> None:
+    """Blocks until SIGTERM; ``on_stop`` is called then, before open requests are waited for."""
     assert birth.listener is not None
     config = uvicorn.Config(
         app,
@@ -78,7 +85,7 @@ def serve(app: FastAPI, birth: Birth) -> None:
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
-    server = InheritedServer(config, birth.ready)
+    server = InheritedServer(config, birth.ready, on_stop)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[birth.listener]))
 

@@ -6,17 +6,19 @@ import gc
 import json
 import logging
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import telemetry.playback
 import telemetry.provider
 import telemetry.resilience  # noqa: F401 - imported before the fork so that children share it
-from sample_services.config import SamplesConfig
+from sample_services.config import SamplesConfig, check
 from sample_services.controller.app import main as controller_main
 from sample_services.edge.app import main as edge_main
-from sample_services.errors import ZygoteError
+from sample_services.errors import SettingError, ZygoteError
 from sample_services.instances import Instance
 from sample_services.layout import CONTROLLER, VIEWERS, controller_spec, service_specs, viewers_spec
 from sample_services.playback.app import main as playback_main
@@ -53,15 +55,26 @@ def run(config: SamplesConfig) -> int:
     if threading.active_count() != 1:
         logger.error("the sample stack forks and must start in a program without threads")
         return 1
-    (config.state_dir / "samples").mkdir(parents=True, exist_ok=True)
-    gc.collect()
-    gc.freeze()
-    phases = [[controller_spec(config)], service_specs(config), [viewers_spec(config)]]
     try:
+        check(config)
+        _make_folder(config.state_dir / "samples")
+        gc.collect()
+        gc.freeze()
+        phases = [[controller_spec(config)], service_specs(config), [viewers_spec(config)]]
         return Zygote(config, MAINS, phases, _announce).run()
-    except ZygoteError as error:
+    except (SettingError, ZygoteError) as error:
         logger.error("%s", error)  # noqa: TRY400 - one clear line for the operator
         return 1
+
+
+def _make_folder(path: Path) -> None:
+    """The deployer's own folder, proven writable. Raises SettingError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise SettingError(f"cannot write in {path}: {error.strerror}") from error
 
 
 def _announce(instances: list[Instance]) -> None:

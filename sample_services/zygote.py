@@ -17,10 +17,10 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sample_services.birth import run_child
+from sample_services.birth import ENDING, run_child
 from sample_services.config import SamplesConfig
 from sample_services.errors import ZygoteError
 from sample_services.instances import Instance, InstanceSpec, spec_from_json
@@ -114,7 +114,9 @@ class Zygote:
 
     def _turn(self, timeout_s: float) -> None:
         for key, _ in self._selector.select(timeout_s):
-            key.data()
+            # One event's work may have closed what another event of this turn is about.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
         now_s = time.monotonic()
         for slot in list(self._slots.values()):
             if slot.kill_at_s is not None and now_s >= slot.kill_at_s:
@@ -186,34 +188,60 @@ class Zygote:
         self._spawn(slot)
 
     def _spawn(self, slot: Slot) -> None:
-        listener = None if slot.spec.service == VIEWERS else self._bind(slot)
-        ready_read, ready_write = os.pipe()
-        ours: socket.socket | None = None
-        theirs: socket.socket | None = None
-        if slot.spec.service == CONTROLLER:
-            ours, theirs = socket.socketpair()
-        slot.instance_id = f"{slot.spec.service}-{slot.spec.zone}-{secrets.token_hex(4)}"
-        slot.ready, slot.ready_fd, slot.started_s = False, ready_read, time.monotonic()
-        pid = os.fork()
-        if pid == 0:
+        """Raises ZygoteError, then nothing is left open."""
+        with contextlib.ExitStack() as opened:
+            listener = None
+            if slot.spec.service != VIEWERS:
+                listener = opened.enter_context(self._bind(slot))
+            ready_read, ready_write = os.pipe()
+            opened.callback(os.close, ready_write)
+            ours: socket.socket | None = None
+            theirs: socket.socket | None = None
+            if slot.spec.service == CONTROLLER:
+                ours, theirs = socket.socketpair()
+                opened.enter_context(theirs)
+            slot.instance_id = f"{slot.spec.service}-{slot.spec.zone}-{secrets.token_hex(4)}"
+            slot.ready, slot.ready_fd, slot.started_s = False, ready_read, time.monotonic()
+            self._selector.register(ready_read, selectors.EVENT_READ, lambda: self._on_ready(slot))
+            slot.pid = self._fork(slot, listener, theirs, ready_write, ours)
+            if ours is not None:
+                self._adopt_deployer(ours)
+
+    def _fork(
+        self,
+        slot: Slot,
+        listener: socket.socket | None,
+        theirs: socket.socket | None,
+        ready_write: int,
+        ours: socket.socket | None,
+    ) -> int:
+        """The child's pid. Raises ZygoteError when there can be no further process."""
+        birth = self._birth(slot, listener, theirs, ready_write)
+        parent_pid = os.getpid()
+
+        def main(born: Birth) -> None:
             self._close_what_is_the_parents(ours)
-            run_child(
-                self._mains[slot.spec.service], self._birth(slot, listener, theirs, ready_write)
-            )
-        slot.pid = pid
-        os.close(ready_write)
-        self._selector.register(ready_read, selectors.EVENT_READ, lambda: self._on_ready(slot))
-        if listener is not None:
-            listener.close()
-        if ours is not None and theirs is not None:
-            theirs.close()
-            self._adopt_deployer(ours)
+            self._mains[slot.spec.service](born)
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                run_child(main, birth, parent_pid)
+        except OSError as error:
+            self._forget_ready_pipe(slot)
+            if ours is not None:
+                ours.close()
+            raise ZygoteError(f"cannot fork {slot.spec.slot}: {error.strerror}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        return pid
 
     def _respawn(self, slot: Slot) -> None:
         try:
             self._spawn(slot)
         except ZygoteError as error:
-            # Somebody took the port meanwhile; the others need not suffer.
+            # A port taken meanwhile, or no process left: the others need not suffer.
             logger.warning("%s", error)
             slot.restart_at_s = time.monotonic() + RESTART_PAUSE_MAX_S
 
@@ -241,23 +269,24 @@ class Zygote:
         )
 
     def _bind(self, slot: Slot) -> socket.socket:
-        """The listening socket, opened here so that the port is known before the child runs."""
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        """The listening socket, opened here so that the port is known before the child runs.
+
+        A restarted instance keeps its port; when somebody took it meanwhile it gets another one,
+        except where the port is configured or, the deployer's, known to everyone since birth.
+        """
+        host = self._config.host
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self._config.host, slot.port))
-            listener.listen(BACKLOG)
+            listener = _listen_on(host, slot.port)
         except OSError as error:
-            listener.close()
-            address = f"{self._config.host}:{slot.port}"
-            raise ZygoteError(
-                f"{slot.spec.slot} cannot listen on {address}: {error.strerror}"
-            ) from error
+            if slot.port == slot.spec.port or slot.spec.service == CONTROLLER:
+                raise ZygoteError(
+                    f"{slot.spec.slot} cannot listen on {host}:{slot.port}: {error.strerror}"
+                ) from error
+            listener = _listen_on(host, 0)
         slot.port = listener.getsockname()[1]
         return listener
 
     def _close_what_is_the_parents(self, ours: socket.socket | None) -> None:
-        signal.set_wakeup_fd(-1)
         for end in (*self._wakeup, self._deployer, ours):
             if end is not None:
                 end.close()
@@ -273,7 +302,7 @@ class Zygote:
         if not reported:
             return
         slot.ready = True
-        self._tell({"event": "up", "instance": slot.instance().to_json()})
+        self._tell_up(slot)
         self._advance_phases()
 
     def _forget_ready_pipe(self, slot: Slot) -> None:
@@ -291,7 +320,12 @@ class Zygote:
         self._selector.register(pipe, selectors.EVENT_READ, self._on_deployer)
         for slot in self._slots.values():
             if slot.ready:
-                self._tell({"event": "up", "instance": slot.instance().to_json()})
+                self._tell_up(slot)
+        self._tell({"event": "listed"})
+
+    def _tell_up(self, slot: Slot) -> None:
+        instance = slot.instance().to_json()
+        self._tell({"event": "up", "instance": instance, "leaving": slot.retired})
 
     def _drop_deployer(self) -> None:
         if self._deployer is not None:
@@ -327,7 +361,8 @@ class Zygote:
         if order["op"] == "start":
             spec = spec_from_json(order["spec"])
             if spec.slot not in self._slots:
-                self._fill(spec)
+                self._slots[spec.slot] = Slot(spec=spec, port=spec.port)
+                self._respawn(self._slots[spec.slot])
         elif order["op"] == "stop":
             slot = self._slots.get(order["slot"])
             if slot is not None:
@@ -383,27 +418,20 @@ class Zygote:
             end.close()
 
 
+def _listen_on(host: str, port: int) -> socket.socket:
+    """Raises OSError when ``port`` is taken; 0 = any free port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 def _signal(pid: int, number: signal.Signals) -> None:
     if pid > 0:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def order_start(spec: InstanceSpec) -> dict[str, Any]:
-    """The order to fill a position."""
-    return {"op": "start", "spec": asdict(spec)}
-
-
-def order_stop(slot: str, grace_s: float) -> dict[str, Any]:
-    """The order to empty a position: SIGTERM, and SIGKILL ``grace_s`` later."""
-    return {"op": "stop", "slot": slot, "grace_s": grace_s}
-
-
-def order_suspend(service: str) -> dict[str, Any]:
-    """The order to kill every instance of a service and to leave it dead."""
-    return {"op": "suspend", "service": service}
-
-
-def order_resume(service: str) -> dict[str, Any]:
-    """The order to fill the service's positions again."""
-    return {"op": "resume", "service": service}

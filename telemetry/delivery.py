@@ -6,6 +6,9 @@ of the export, so that a collector that restarts in about 3 s costs a delay and 
 built-in schedule (1, 2, 4, ... s) leaves holes much longer than the outage. Second, the reply is
 read: OTLP answers 200 with ``partial_success`` when it refused items, and the exporters call that
 success.
+
+An outage is told twice, when it begins and when it ends; the exporters' own line per lost export is
+left out, ``telemetry.stats()`` has the counts.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Final
 
 import requests
 from google.protobuf.message import DecodeError
+from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -49,6 +53,8 @@ RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 1.0
 #: Equal jitter of the retry pauses, so that many instances do not return in step.
 RETRY_JITTER_RATIO: Final = 0.3
+#: Characters of a refusing collector's reply that are logged.
+REPLY_SHOWN_CHARS: Final = 200
 
 
 def retry_pauses_s(uniform: Callable[[float, float], float]) -> Iterator[float]:
@@ -71,6 +77,19 @@ def rejected_points(reply: bytes) -> tuple[int, str]:
     return partial.rejected_data_points, partial.error_message
 
 
+class _OutageAlreadyTold(logging.Filter):
+    """Leaves out an exporter's line about an export that this module gave up."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for lines that carry our own error."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        return not any(isinstance(argument, DeliveryGivenUpError) for argument in arguments)
+
+
+for _module in (metric_exporter, trace_exporter):
+    logging.getLogger(_module.__name__).addFilter(_OutageAlreadyTold())
+
+
 class DeliveryAdapter(HTTPAdapter):
     """One signal's way out: bounded retries, and the last reply's partial success.
 
@@ -87,6 +106,9 @@ class DeliveryAdapter(HTTPAdapter):
         self._closing = threading.Event()
         self._closes_at_s = float("inf")
         self._told_messages: set[str] = set()
+        #: Since the last export that was taken; None while all is well.
+        self._items_lost: int | None = None
+        self._reason_lost = ""
         self.rejected_last = 0
 
     def close_within(self, timeout_s: float) -> None:
@@ -103,7 +125,7 @@ class DeliveryAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> requests.Response:
-        """Post until answered; raises DeliveryGivenUpError when out of time.
+        """Post until taken; raises DeliveryGivenUpError when refused or out of time.
 
         Not one of requests' own errors, because the exporter would start its slower retries on
         those and outlive the deadline of a shutdown.
@@ -119,16 +141,34 @@ class DeliveryAdapter(HTTPAdapter):
                 answer = super().send(request, stream, max(left_s, 0.05), verify, cert, proxies)
             except (requests.ConnectionError, requests.Timeout) as failed:
                 error = failed
-            if answer is not None and answer.status_code not in RETRYABLE_STATUSES:
+            # A redirect is no acknowledgement either, though the exporters take it for one.
+            if answer is not None and 200 <= answer.status_code < 300:
                 self._listen(answer)
                 return answer
             left_s = min(ends_at_s, self._closes_at_s) - self._clock.monotonic_s()
             wait_s = max(pause_s, _retry_after_s(answer))
-            if wait_s >= left_s:
-                reason = error if answer is None else f"status {answer.status_code}"
-                raise DeliveryGivenUpError(str(reason)) from error
+            refused = answer is not None and answer.status_code not in RETRYABLE_STATUSES
+            if refused or wait_s >= left_s:
+                self._reason_lost = _cause(error) if answer is None else _shown(answer)
+                raise DeliveryGivenUpError(self._reason_lost) from error
             self._pause(wait_s)
         raise AssertionError("the pauses never end")
+
+    def note_export(self, *, delivered: bool, items: int) -> None:
+        """Tell the first loss after a success, and the first success after losses."""
+        if not delivered:
+            if self._items_lost is None:
+                logger.warning(
+                    "collector does not take %s, still trying: %s", self._signal, self._reason_lost
+                )
+            self._items_lost = (self._items_lost or 0) + items
+        elif self._items_lost is not None:
+            logger.warning(
+                "collector takes %s again; %d items were lost meanwhile",
+                self._signal,
+                self._items_lost,
+            )
+            self._items_lost = None
 
     def _pause(self, pause_s: float) -> None:
         if self._closing.is_set():
@@ -173,12 +213,14 @@ class CountingSpanExporter(SpanExporter):
         """Send ``spans`` and count them."""
         self.adapter.rejected_last = 0
         result = self._inner.export(spans)
+        delivered = result is SpanExportResult.SUCCESS
         self._stats.record_export(
             semconv.SIGNAL_TRACES,
             submitted=len(spans),
             rejected=self.adapter.rejected_last,
-            delivered=result is SpanExportResult.SUCCESS,
+            delivered=delivered,
         )
+        self.adapter.note_export(delivered=delivered, items=len(spans))
         return result
 
     def shutdown(self) -> None:
@@ -217,12 +259,15 @@ class CountingMetricExporter(MetricExporter):
         """Send ``metrics_data`` and count its points."""
         self.adapter.rejected_last = 0
         result = self._inner.export(metrics_data, timeout_millis, **kwargs)
+        delivered = result is MetricExportResult.SUCCESS
+        points = self._count_points(metrics_data)
         self._stats.record_export(
             semconv.SIGNAL_METRICS,
-            submitted=self._count_points(metrics_data),
+            submitted=points,
             rejected=self.adapter.rejected_last,
-            delivered=result is MetricExportResult.SUCCESS,
+            delivered=delivered,
         )
+        self.adapter.note_export(delivered=delivered, items=points)
         return result
 
     def _count_points(self, metrics_data: MetricsData) -> int:
@@ -262,6 +307,19 @@ def _session(adapter: DeliveryAdapter) -> requests.Session:
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def _cause(error: requests.RequestException | None) -> str:
+    """What urllib3 says without what requests says around it."""
+    inner = error.args[0] if error is not None and error.args else error
+    return str(getattr(inner, "reason", inner))
+
+
+def _shown(answer: requests.Response) -> str:
+    """A refusing collector's status and what it says about it, when that is text."""
+    said = answer.content[:REPLY_SHOWN_CHARS].decode(errors="replace")
+    text = "".join(letter for letter in said if letter.isprintable()).strip()
+    return f"status {answer.status_code} {text}".strip()
 
 
 def _retry_after_s(answer: requests.Response | None) -> float:

@@ -28,6 +28,7 @@ from telemetry.settings import choose_stable_http_conventions
 choose_stable_http_conventions()
 
 # After the choice above, because contrib decides once per process.
+import anyio.to_thread  # noqa: E402 - part of FastAPI, like the next
 import fastapi  # noqa: E402
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: E402
 
@@ -39,22 +40,29 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Probes and scrapes: frequent, and no user waits for them.
 DEFAULT_EXCLUDED_PATHS: Final = ("/healthz", "/readyz", "/metrics")
+#: The application's last words to its server.
+LIFESPAN_ENDS: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 
 
 class RequestScope:
-    """Outermost ASGI middleware: gives every request its own labels.
+    """Outermost ASGI middleware: gives every request its own labels, and exports what is left when
+    the application ends.
+
+    A server that was told to end by a signal dies of it once the application is down (uvicorn), so
+    handlers at the interpreter's exit never run.
 
     With ``trust_inbound_baggage=False`` the whole ``baggage`` header is dropped before anything
     reads it: a client must choose neither its arm nor what the services behind are told.
     """
 
-    def __init__(self, app: AsgiApp, *, trust_inbound_baggage: bool) -> None:
+    def __init__(self, app: AsgiApp, telemetry: Telemetry, *, trust_inbound_baggage: bool) -> None:
         self.app = app
+        self._telemetry = telemetry
         self._trusts = trust_inbound_baggage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, self._flushing(send))
             return
         if not self._trusts:
             scope["headers"] = [
@@ -65,6 +73,14 @@ class RequestScope:
             await self.app(scope, receive, send)
         finally:
             request_labels.reset(token)
+
+    def _flushing(self, send: Send) -> Send:
+        async def flush_and_send(message: Message) -> None:
+            if message["type"] in LIFESPAN_ENDS:
+                await anyio.to_thread.run_sync(self._telemetry.flush_within)
+            await send(message)
+
+        return flush_and_send
 
 
 def instrument_app(
@@ -95,7 +111,7 @@ def instrument_app(
         # Two internal spans per request that say nothing the server span does not.
         exclude_spans=["receive", "send"],
     )
-    _wrap_outermost(app, trust_inbound_baggage=trust_inbound_baggage)
+    _wrap_outermost(app, telemetry, trust_inbound_baggage=trust_inbound_baggage)
 
 
 def _silence_native_telemetry(app: fastapi.FastAPI) -> None:
@@ -124,11 +140,13 @@ def _start_of_request(telemetry: Telemetry) -> Callable[[Span, Scope], None]:
     return note
 
 
-def _wrap_outermost(app: fastapi.FastAPI, *, trust_inbound_baggage: bool) -> None:
+def _wrap_outermost(
+    app: fastapi.FastAPI, telemetry: Telemetry, *, trust_inbound_baggage: bool
+) -> None:
     """Put RequestScope around contrib's middleware, which builds its stack lazily."""
     build_inner = app.build_middleware_stack
 
     def build_middleware_stack(_self: fastapi.FastAPI) -> RequestScope:
-        return RequestScope(build_inner(), trust_inbound_baggage=trust_inbound_baggage)
+        return RequestScope(build_inner(), telemetry, trust_inbound_baggage=trust_inbound_baggage)
 
     app.build_middleware_stack = MethodType(build_middleware_stack, app)  # type: ignore[method-assign]

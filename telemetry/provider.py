@@ -9,7 +9,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from opentelemetry import metrics, propagate, trace
@@ -114,6 +114,16 @@ class Telemetry:
             and before.metrics.failed_exports == after.metrics.failed_exports
         )
 
+    def flush_within(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> None:
+        """Export what is there, then return after at most ``timeout_s`` seconds.
+
+        Unlike after ``shutdown()``, what comes later is still exported.
+        """
+        if not self._ended:
+            self._side_by_side(
+                (self.tracer_provider.force_flush, self.meter_provider.force_flush), timeout_s
+            )
+
     def shutdown(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> None:
         """Export what is left, then return after at most ``timeout_s`` seconds; idempotent.
 
@@ -125,18 +135,21 @@ class Telemetry:
         self._ended = True
         for adapter in self._adapters:
             adapter.close_within(timeout_s)
+        self._side_by_side((self.tracer_provider.shutdown, self.meter_provider.shutdown), timeout_s)
+
+    def _side_by_side(self, works: Iterable[Callable[[], object]], timeout_s: float) -> None:
+        """Run ``works`` in threads of their own; returns after at most ``timeout_s`` seconds."""
         ends_at_s = self.clock.monotonic_s() + timeout_s
-        endings = [
-            threading.Thread(target=ending, name="TelemetryShutdown", daemon=True)
-            for ending in (self.tracer_provider.shutdown, self.meter_provider.shutdown)
+        threads = [
+            threading.Thread(target=work, name="TelemetryShutdown", daemon=True) for work in works
         ]
-        for thread in endings:
+        for thread in threads:
             try:
                 thread.start()
             except RuntimeError:
                 # The interpreter is ending and starts no threads any more (Python >= 3.12).
                 thread.run()
-        for thread in endings:
+        for thread in threads:
             if thread.ident is not None:
                 thread.join(max(ends_at_s - self.clock.monotonic_s(), 0.0))
 

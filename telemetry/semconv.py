@@ -100,7 +100,15 @@ METRIC_OVERFLOW: Final = "otel.metric.overflow"
 #: Distinct attribute sets per metric before overflow; the specification's default.
 CARDINALITY_LIMIT: Final = 2000
 
-InstrumentKind = Literal["counter", "histogram", "exponential_histogram", "observable_counter"]
+# What the analysis says back, like any service: its findings are telemetry too.
+CANARY_VERDICT: Final = "davylamp.canary.verdict"
+SLO_NAME: Final = "davylamp.slo.name"
+SLO_WINDOW: Final = "davylamp.slo.window_s"
+ANOMALY_STATE: Final = "davylamp.anomaly.state"
+
+InstrumentKind = Literal[
+    "counter", "histogram", "exponential_histogram", "observable_counter", "observable_gauge"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,36 @@ TELEMETRY_EXPORTED: Final = MetricName(
     "{item}",
     "Spans or metric points by what became of them at the collector.",
 )
+CANARY_LOG_E_VALUE: Final = MetricName(
+    "davylamp.canary.log_e_value",
+    "observable_gauge",
+    "1",
+    "Natural log of the evidence that an open canary is worse; FAIL is at log(1 / alpha).",
+)
+CANARY_VERDICTS: Final = MetricName(
+    "davylamp.canary.verdicts", "counter", "{verdict}", "Canaries ended, by verdict."
+)
+CANARY_LOOK_DURATION: Final = MetricName(
+    "davylamp.canary.look.duration", "histogram", "s", "Reading, judging and storing one look."
+)
+CANARY_LATE_EVENTS: Final = MetricName(
+    "davylamp.canary.late_events",
+    "counter",
+    "{event}",
+    "Events that arrived after their step was judged, and so count for nothing.",
+)
+SLO_BUDGET_REMAINING: Final = MetricName(
+    "davylamp.slo.budget.remaining_ratio",
+    "observable_gauge",
+    "1",
+    "Share of the error budget that is left; negative when overspent.",
+)
+SLO_BURN_RATE: Final = MetricName(
+    "davylamp.slo.burn_rate", "observable_gauge", "1", "How fast the error budget burns."
+)
+ANOMALY_SERIES: Final = MetricName(
+    "davylamp.anomaly.series", "observable_gauge", "{series}", "Watched series by state."
+)
 
 METRICS: Final[Mapping[str, MetricName]] = {
     metric.name: metric
@@ -151,5 +189,12 @@ METRICS: Final[Mapping[str, MetricName]] = {
         PLAYBACK_STARTUP_DURATION,
         RESILIENCE_FALLBACK,
         TELEMETRY_EXPORTED,
+        CANARY_LOG_E_VALUE,
+        CANARY_VERDICTS,
+        CANARY_LOOK_DURATION,
+        CANARY_LATE_EVENTS,
+        SLO_BUDGET_REMAINING,
+        SLO_BURN_RATE,
+        ANOMALY_SERIES,
     )
 }

@@ -31,11 +31,14 @@ class CountMetric:
         self.split = split
         self.weight = weight
         self._rule = rule
-        self.feed = BlockFeed(key, CountArm)
+        self.feed = BlockFeed(key)
         bets = share_bets(config.expected_bad_ratio, is_split=bool(split))
         self._worse = ShareProcess(config.fail_margin, +1, bets)
         self._safe = None if split else ShareProcess(config.pass_margin, -1, bets)
         self._totals = [0, 0, 0, 0]  # bad, n of the baseline, bad, n of the canary
+        # Difference of shares, each group weighted by n_a n_b / n (Mantel-Haenszel): under a
+        # ramping split the pooled shares of a drifting system differ without any cause.
+        self._excess, self._excess_weight = 0.0, 0.0
         self._group = [0, 0, 0, 0]
         self._group_start_unix_nano: int | None = None
         self._group_blocks = 0
@@ -45,6 +48,10 @@ class CountMetric:
     @property
     def log_e(self) -> float:
         return self._worse.log_e
+
+    @property
+    def max_log_e(self) -> float:
+        return self._worse.max_log_e
 
     @property
     def requests(self) -> tuple[int, int]:
@@ -78,6 +85,8 @@ class CountMetric:
             self._worse.step(bad_a, n_a, bad_b, n_b, keep)
             if self._safe is not None:
                 self._safe.step(bad_a, n_a, bad_b, n_b, keep)
+            self._excess += (bad_b * n_a - bad_a * n_b) / (n_a + n_b)
+            self._excess_weight += n_a * n_b / (n_a + n_b)
             self.blocks_used += self._group_blocks
         self._group = [0, 0, 0, 0]
         self._group_start_unix_nano, self._group_blocks = None, 0
@@ -99,15 +108,19 @@ class CountMetric:
     @property
     def certified(self) -> bool:
         """Whether "bad share higher by less than the pass margin" is shown."""
-        return self._safe is not None and self._safe.max_log_e >= -math.log(self._rule.pass_alpha)
+        return self._safe is not None and self._safe.log_e >= -math.log(self._rule.pass_alpha)
 
     @property
     def practical(self) -> bool:
         """Whether the estimated harm is above the margin, on enough bad events to look at."""
-        bad_a, n_a, bad_b, n_b = self._totals
-        if n_a == 0 or n_b == 0 or bad_b < self.config.min_bad:
+        if self._excess_weight == 0 or self._totals[2] < self.config.min_bad:
             return False
-        return bad_b / n_b - bad_a / n_a > self.config.fail_margin
+        return self._excess > self.config.fail_margin * self._excess_weight
+
+    @property
+    def excess_bad(self) -> float:
+        """Surplus of bad events on the canary, block by block, on a common scale for splits."""
+        return self._excess
 
     @property
     def constant(self) -> bool:
@@ -145,7 +158,7 @@ class CountMetric:
             effects = (Effect(*found.ratio, "ratio", "ratio of shares"),)
             for arm, low, high in zip(arms, found.low, found.high, strict=True):
                 arm["bad_ratio_low"], arm["bad_ratio_high"] = low, high
-        certificates = {} if self._safe is None else {"share": self._safe.max_log_e}
+        certificates = {} if self._safe is None else {"share": self._safe.log_e}
         return MetricLook(
             name=self.config.name,
             kind=str(self.config.kind),
@@ -184,6 +197,7 @@ class CountMetric:
             "worse": self._worse.to_state(),
             "safe": None if self._safe is None else self._safe.to_state(),
             "totals": self._totals,
+            "excess": [self._excess, self._excess_weight],
             "group": self._group,
             "group_start_unix_nano": self._group_start_unix_nano,
             "group_blocks": self._group_blocks,
@@ -198,6 +212,7 @@ class CountMetric:
         if self._safe is not None:
             self._safe.restore(state["safe"])
         self._totals = [int(v) for v in state["totals"]]
+        self._excess, self._excess_weight = (float(v) for v in state["excess"])
         self._group = [int(v) for v in state["group"]]
         start = state["group_start_unix_nano"]
         self._group_start_unix_nano = None if start is None else int(start)

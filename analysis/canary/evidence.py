@@ -154,8 +154,9 @@ class Verdict:
 class Look:
     """One evaluation of the whole canary.
 
-    ``verdict`` is ``None`` while the canary is observed. ``log_e_value`` is the weighted average
-    of the metrics' evidence (natural log), ``threshold_log_e = log(1 / alpha)``.
+    ``verdict`` is ``None`` while the canary is observed. ``log_e_value`` is the evidence of the
+    metric furthest along, times its weight (natural log): ``max_j (log w_j + log E_j)``; FAIL
+    needs ``max_log_e_value >= threshold_log_e = log(1 / alpha)``.
     """
 
     index: int

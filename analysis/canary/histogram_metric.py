@@ -14,17 +14,15 @@ from analysis.canary.evidence import Effect, MetricLook, MetricState
 from analysis.canary.intake import BlockFeed
 from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, RANK_BETS
 from analysis.stats.confidence_sequence import quantile_ratio
-from analysis.stats.layouts import Floats, Ints, bucket_quantile
+from analysis.stats.layouts import bucket_quantile
 from analysis.stats.noninferiority import QuantileCertificate
 from analysis.stats.past import PastCounts
-from analysis.stats.rank_eprocess import RankProcess
+from analysis.stats.rank_eprocess import Arm, RankProcess
 from analysis.stats.ratio_eprocess import anytime_p_value
 
 _S = 1e-9  # seconds per nanosecond
 # Quantiles shown, with the events per arm before a point estimate of them means anything.
 _QUANTILES = ((0.5, 30), (0.9, 60), (0.95, 400), (0.99, 3000))
-
-_Arm = tuple[Floats, Ints]
 
 
 class HistogramMetric:
@@ -37,7 +35,7 @@ class HistogramMetric:
         self.split = split
         self.weight = weight
         self._rule = rule
-        self.feed = BlockFeed(key, HistogramArm)
+        self.feed = BlockFeed(key)
         self._worse = RankProcess(config.fail_margin, RANK_BETS)
         self._safe = {
             "p50": QuantileCertificate(
@@ -48,10 +46,12 @@ class HistogramMetric:
             ),
         }
         self._recent = PastCounts()  # for bets, forgetting
-        self._all = PastCounts()  # for estimates, remembering
-        self._group: tuple[_Arm, _Arm] | None = None
+        self._all = PastCounts()  # for intervals, remembering
+        # For estimates: blocks weighted so that both arms cover the same time evenly. A ramping
+        # split then cannot pass a drift of the system off as a difference between the arms.
+        self._matched = PastCounts()
+        self._group: list[tuple[Arm, Arm]] = []  # one pair per bucket layout
         self._group_start_unix_nano = 0
-        self._group_end_unix_nano = 0
         self._group_blocks = 0
         self.blocks_used = 0
 
@@ -60,14 +60,14 @@ class HistogramMetric:
         return self._worse.log_e
 
     @property
+    def max_log_e(self) -> float:
+        return self._worse.max_log_e
+
+    @property
     def requests(self) -> tuple[int, int]:
         """Events per arm in paired blocks: (baseline, canary)."""
-        pending = self._group
-        extra = (0, 0) if pending is None else (pending[0][1].sum(), pending[1][1].sum())
-        return (
-            round(self._all.total(0)) + int(extra[0]),
-            round(self._all.total(1)) + int(extra[1]),
-        )
+        pending_a, pending_b = _totals(self._group)
+        return round(self._all.total(0)) + pending_a, round(self._all.total(1)) + pending_b
 
     def learn(self, blocks: Sequence[Block]) -> None:
         """Baseline blocks from before the canary: they improve the bets and are not judged."""
@@ -82,42 +82,43 @@ class HistogramMetric:
             assert isinstance(block.canary, HistogramArm)
             self._join(block, _arm(block.baseline), _arm(block.canary))
 
-    def _join(self, block: Block, baseline: _Arm, canary: _Arm) -> None:
-        """Collect blocks of one layout until both arms have enough events (see CountMetric)."""
-        group = self._group
-        if group is not None and not (
-            np.array_equal(group[0][0], baseline[0]) and np.array_equal(group[1][0], canary[0])
-        ):
-            self._close()
-            group = None
-        if group is None:
-            self._group, self._group_start_unix_nano = (baseline, canary), block.start_unix_nano
+    def _join(self, block: Block, baseline: Arm, canary: Arm) -> None:
+        """Collect blocks until both arms have enough events.
+
+        Totals and time decide, never values: not even by the bucket layouts that follow them.
+        """
+        if not self._group:
+            self._group_start_unix_nano = block.start_unix_nano
+        last = self._group[-1] if self._group else None
+        if last is not None and _same_layouts(last, (baseline, canary)):
+            joined = (baseline[0], last[0][1] + baseline[1]), (canary[0], last[1][1] + canary[1])
+            self._group[-1] = joined
         else:
-            joined_a = (baseline[0], group[0][1] + baseline[1])
-            self._group = (joined_a, (canary[0], group[1][1] + canary[1]))
-        self._group_end_unix_nano = block.end_unix_nano
+            self._group.append((baseline, canary))
         self._group_blocks += 1
-        assert self._group is not None
-        enough = min(self._group[0][1].sum(), self._group[1][1].sum()) >= self._rule.group_min_count
+        enough = min(_totals(self._group)) >= self._rule.group_min_count
         seconds = (block.end_unix_nano - self._group_start_unix_nano) * _S
         if enough or seconds >= self._rule.group_max_s:
-            self._close()
+            self._close(seconds)
 
-    def _close(self) -> None:
+    def _close(self, seconds: float) -> None:
         """Score the group with the past that does not contain it, then learn from it."""
-        assert self._group is not None
-        baseline, canary = self._group
-        seconds = (self._group_end_unix_nano - self._group_start_unix_nano) * _S
-        if baseline[1].sum() > 0 and canary[1].sum() > 0:
-            self._worse.step(baseline, canary, self._recent)
+        n_a, n_b = _totals(self._group)
+        if n_a > 0 and n_b > 0:
+            self._worse.step(self._group, self._recent)
             for certificate in self._safe.values():
-                certificate.step(baseline, canary, self._recent)
+                certificate.step(self._group, self._recent)
             self.blocks_used += self._group_blocks
         self._recent.forget(0.5 ** (seconds / self._rule.history_half_life_s))
-        for past in (self._recent, self._all):
-            past.add(0, *baseline)
-            past.add(1, *canary)
-        self._group, self._group_blocks = None, 0
+        for baseline, canary in self._group:
+            for past in (self._recent, self._all):
+                past.add(0, *baseline)
+                past.add(1, *canary)
+            if n_a > 0 and n_b > 0:
+                share_b = n_b / (n_a + n_b)
+                self._matched.add(0, baseline[0], share_b * baseline[1].astype(np.float64))
+                self._matched.add(1, canary[0], (1.0 - share_b) * canary[1].astype(np.float64))
+        self._group, self._group_blocks = [], 0
 
     def bad_arms(self, now_unix_nano: int) -> tuple[bool, bool]:
         """Durations carry no objective of their own."""
@@ -128,7 +129,7 @@ class HistogramMetric:
     def certified(self) -> bool:
         """Whether "slower by less than the pass margins" is shown at p50 and at p90."""
         need = -math.log(self._rule.pass_alpha)
-        return not self.constant and all(c.max_log_e >= need for c in self._safe.values())
+        return not self.constant and all(c.log_e >= need for c in self._safe.values())
 
     @property
     def practical(self) -> bool:
@@ -163,7 +164,7 @@ class HistogramMetric:
 
     def _estimates(self) -> list[tuple[float, float]]:
         """(p, canary quantile / baseline quantile) for quantiles with enough events."""
-        edges, counts = self._all.edges, self._all.counts
+        edges, counts = self._matched.edges, self._matched.counts
         least = min(self._all.total(0), self._all.total(1))
         found = []
         for p, enough in _QUANTILES:
@@ -206,7 +207,7 @@ class HistogramMetric:
             weight=self.weight,
             log_e_value=self.log_e,
             p_value=anytime_p_value(self._worse.max_log_e),
-            certificates={name: c.max_log_e for name, c in self._safe.items()},
+            certificates={name: c.log_e for name, c in self._safe.items()},
             baseline=self._summary(0),
             canary=self._summary(1),
             effect=main,
@@ -246,11 +247,12 @@ class HistogramMetric:
             "safe": {name: c.to_state() for name, c in self._safe.items()},
             "recent": self._recent.to_state(),
             "all": self._all.to_state(),
-            "group": None
-            if self._group is None
-            else [[edges.tolist(), counts.tolist()] for edges, counts in self._group],
+            "matched": self._matched.to_state(),
+            "group": [
+                [[edges.tolist(), counts.tolist()] for edges, counts in pair]
+                for pair in self._group
+            ],
             "group_start_unix_nano": self._group_start_unix_nano,
-            "group_end_unix_nano": self._group_end_unix_nano,
             "group_blocks": self._group_blocks,
             "blocks_used": self.blocks_used,
         }
@@ -263,11 +265,9 @@ class HistogramMetric:
             certificate.restore(state["safe"][name])
         self._recent.restore(state["recent"])
         self._all.restore(state["all"])
-        if state["group"] is not None:
-            arms = [(np.array(e, dtype=float), np.array(c, dtype=int)) for e, c in state["group"]]
-            self._group = (arms[0], arms[1])
+        self._matched.restore(state["matched"])
+        self._group = [(_restored(a), _restored(b)) for a, b in state["group"]]
         self._group_start_unix_nano = int(state["group_start_unix_nano"])
-        self._group_end_unix_nano = int(state["group_end_unix_nano"])
         self._group_blocks = int(state["group_blocks"])
         self.blocks_used = int(state["blocks_used"])
 
@@ -276,5 +276,20 @@ def _slowest(estimates: list[tuple[float, float]]) -> tuple[float, float] | None
     return max(estimates, key=lambda pair: pair[1], default=None)
 
 
-def _arm(arm: HistogramArm) -> _Arm:
+def _totals(group: Sequence[tuple[Arm, Arm]]) -> tuple[int, int]:
+    return (
+        int(sum(baseline[1].sum() for baseline, _ in group)),
+        int(sum(canary[1].sum() for _, canary in group)),
+    )
+
+
+def _same_layouts(first: tuple[Arm, Arm], second: tuple[Arm, Arm]) -> bool:
+    return all(np.array_equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
+
+
+def _restored(arm: Sequence[Any]) -> Arm:
+    return np.array(arm[0], dtype=float), np.array(arm[1], dtype=np.int64)
+
+
+def _arm(arm: HistogramArm) -> Arm:
     return np.asarray(arm.bounds, dtype=float), np.asarray(arm.counts)

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from analysis.blocks import ArmData, Block, BlockState, CountArm, HistogramArm
-from analysis.canary.errors import CanaryInputError
+from analysis.blocks import ArmData, Block, BlockState, CountArm
 
 
 class BlockFeed:
@@ -18,9 +17,8 @@ class BlockFeed:
     ``LATE`` and ignored, so that a repeated fetch changes nothing.
     """
 
-    def __init__(self, key: str, arm_kind: type[CountArm | HistogramArm]) -> None:
+    def __init__(self, key: str) -> None:
         self.key = key
-        self._arm_kind = arm_kind
         self._digest = hashlib.sha256(key.encode()).hexdigest()
         self._end_unix_nano = 0
         self.taken = 0
@@ -36,11 +34,11 @@ class BlockFeed:
     def take(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Yield the usable (``PAIRED``) blocks in time order; account for the others."""
         for block in sorted(blocks, key=lambda b: (b.start_unix_nano, b.end_unix_nano)):
-            self._check_kind(block)
             state = self._state(block)
             if state is not BlockState.LATE:
                 self._digest = _chain(self._digest, block)
-                self._end_unix_nano = block.end_unix_nano
+                # A block that ends before it starts must not open the past again.
+                self._end_unix_nano = max(self._end_unix_nano, block.end_unix_nano)
                 self._hear(block)
                 self.taken += 1
             if state is BlockState.PAIRED:
@@ -60,14 +58,8 @@ class BlockFeed:
     def _hear(self, block: Block) -> None:
         for name, arm in (("baseline", block.baseline), ("canary", block.canary)):
             if arm is not None:
-                self.heard_unix_nano[name] = block.end_unix_nano
-
-    def _check_kind(self, block: Block) -> None:
-        for arm in (block.baseline, block.canary):
-            if arm is not None and not isinstance(arm, self._arm_kind):
-                raise CanaryInputError(
-                    f"{self.key}: need {self._arm_kind.__name__}, got {type(arm).__name__}"
-                )
+                heard = self.heard_unix_nano.get(name, block.end_unix_nano)
+                self.heard_unix_nano[name] = max(heard, block.end_unix_nano)
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able."""

@@ -1,10 +1,13 @@
 """The judge: new blocks in, a look out, every time. Deterministic; saved and resumed as JSON.
 
-Error control. Each metric, and each of its splits, carries an e-process of "the canary is worse
-than the margin allows". Their weighted average (weights fixed in the rule; a split takes one of
-``splits_max`` equal parts when it first appears, unused parts stay at 1) is an e-process again,
-whatever the dependence between metrics. FAIL needs it above ``1 / alpha``, so the chance that a
-canary within all margins is ever failed is at most alpha, for all looks together (Ville).
+Error control. Each metric, and each of its splits, carries an e-process E of "the canary is worse
+than the margin allows" and a weight w of the error budget (fixed in the rule and summing to one; a
+split takes one of ``splits_max`` equal parts when it first appears). FAIL needs one of them above
+``1 / (alpha w)``: by Ville its chance of ever getting there is alpha w while its null holds, and
+by the union bound the chance that a canary within all margins is ever failed is at most alpha, for
+all looks and metrics together and whatever their dependence. The sharper weighted *average* of
+E would not do: metrics join blocks into groups of their own, and a sum of processes that step at
+different times is stopped by knowledge that a half-filled group already gives about its next step.
 PASS needs every critical metric's own proof of safety above ``1 / pass_alpha``: a canary beyond a
 margin must fool that very proof, so no correction for their number is needed.
 """
@@ -17,9 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from analysis.blocks import Block
+from analysis.blocks import Block, CountArm, HistogramArm
 from analysis.canary.config import CanaryConfig, MetricConfig, MetricKind, parse_key
 from analysis.canary.count_metric import CountMetric
 from analysis.canary.errors import CanaryInputError, CanaryStateError
@@ -29,11 +30,14 @@ from analysis.canary.histogram_metric import HistogramMetric
 from analysis.stats.srm import log_e_split
 
 # Names the code in evidence; a change of any rule in this package changes it.
-CODE_VERSION = "2026.11.0/sequential-1"
+CODE_VERSION = "2026.11.0/sequential-2"
 
 _S = 1e-9  # seconds per nanosecond
 
 Metric = CountMetric | HistogramMetric
+# Share of the whole's surplus of bad events from which a split is named as the place of the harm.
+_MAIN_PART_RATIO = 0.5
+_ARM_KINDS = {MetricKind.COUNT: CountArm, MetricKind.HISTOGRAM: HistogramArm}
 
 
 class CanaryJudge:
@@ -48,7 +52,6 @@ class CanaryJudge:
         self._rule_digest = config.digest()
         self._started_unix_nano = started_unix_nano
         self._looks = 0
-        self._max_log_e = 0.0
         self._verdict: Verdict | None = None  # final ones only
         self._skipped_splits: dict[str, int] = {}
         total = sum(m.weight for m in config.metrics)
@@ -75,16 +78,17 @@ class CanaryJudge:
         ``blocks``: metric name or ``name{attribute=value}`` -> new blocks of any order. Blocks
         already taken are ignored. After a final verdict nothing changes any more: blocks are
         not taken, the verdict is repeated. Raises :class:`CanaryInputError` for an unknown metric
-        or arms of the wrong kind.
+        or arms of the wrong kind; nothing is taken then.
         """
         if self._started_unix_nano is None:
             self._started_unix_nano = now_unix_nano
+        for key, new in blocks.items():
+            self._check(key, new)
         if self._verdict is None:
             for key in sorted(blocks):
                 metric = self._metric(key)
                 if metric is not None:
                     metric.take(blocks[key])
-            self._max_log_e = max(self._max_log_e, self._log_e())
         self._looks += 1
         if self._verdict is not None:
             return self._evidence(
@@ -113,7 +117,8 @@ class CanaryJudge:
                 gate.kind, gate.reason, gate.summary, now, gate.final or over, gate.metric, None
             )
             return verdict, gate.reason, gate.summary
-        failed = self._failed(now)
+        waiting = self._unheard()
+        failed = self._failed(now) if waiting is None else (Reason.WARMING, waiting)
         if isinstance(failed, Verdict):
             return failed, failed.reason, failed.summary
         reason, summary = failed or self._open_question(now)
@@ -136,16 +141,30 @@ class CanaryJudge:
             or objective_gate(metrics, now)
         )
 
+    def _unheard(self) -> str | None:
+        """Who has not reported a required metric yet. Nothing is decided without them."""
+        for metric in self._overall.values():
+            silent = [a for a in ("baseline", "canary") if a not in metric.feed.heard_unix_nano]
+            if metric.config.required and silent:
+                who = " and ".join(silent)
+                return f"Waiting for the first report of {metric.config.name} from the {who}."
+        return None
+
     def _failed(self, now: int) -> Verdict | tuple[Reason, str] | None:
-        if self._max_log_e < -math.log(self.config.alpha):
+        beyond_doubt = [
+            m for m in self._all() if m.max_log_e >= -math.log(self.config.alpha * m.weight)
+        ]
+        enough = [m for m in beyond_doubt if min(m.requests) >= self._need_fail(m)]
+        if not enough or self._looks < self.config.min_looks:
             return None
-        culprits = sorted(self._all(), key=lambda m: -(math.log(m.weight) + m.log_e))
-        enough = [m for m in culprits if min(m.requests) >= self._need_fail(m)]
+        enough.sort(key=lambda m: -(math.log(m.weight) + m.log_e))
         culprit = next((m for m in enough if m.practical and m.log_e > 0), None)
-        if culprit is None or self._looks < self.config.min_looks:
-            worst = culprits[0]
-            return Reason.SMALL_EFFECT, f"Different beyond doubt, but small: {worst.describe()}."
-        summary = f"The canary is worse: {culprit.describe()}."
+        if culprit is None:
+            text = f"Different beyond doubt, but small: {enough[0].describe()}."
+            return Reason.SMALL_EFFECT, text
+        part = None if culprit.split else self._main_part(culprit)
+        mostly = f", most of it in {part}" if part else ""
+        summary = f"The canary is worse: {culprit.describe()}{mostly}."
         return Verdict(
             VerdictKind.FAIL,
             Reason.REGRESSION,
@@ -153,8 +172,23 @@ class CanaryJudge:
             now,
             True,
             culprit.config.name,
-            culprit.split or None,
+            culprit.split or part,
         )
+
+    def _main_part(self, culprit: Metric) -> str | None:
+        """The split that holds most of the harm a whole metric failed for, if one does.
+
+        It is not proven by itself: it says where to look, FAIL rests on the whole.
+        """
+        if not isinstance(culprit, CountMetric):
+            return None
+        for part in self._splits.values():
+            if not isinstance(part, CountMetric) or part.config.name != culprit.config.name:
+                continue
+            is_suspect = part.log_e >= self.config.suspect_log_e
+            if is_suspect and part.excess_bad >= _MAIN_PART_RATIO * culprit.excess_bad:
+                return part.split
+        return None
 
     def _need_fail(self, metric: Metric) -> int:
         """A split is smaller than its whole; its min_bad events are its gate."""
@@ -210,8 +244,8 @@ class CanaryJudge:
             verdict=verdict,
             reason=reason,
             summary=summary,
-            log_e_value=self._log_e(),
-            max_log_e_value=self._max_log_e,
+            log_e_value=max(math.log(m.weight) + m.log_e for m in self._all()),
+            max_log_e_value=max(math.log(m.weight) + m.max_log_e for m in self._all()),
             threshold_log_e=-math.log(self.config.alpha),
             certify_threshold_log_e=-math.log(self.config.pass_alpha),
             metrics=tuple(m.look(with_intervals=with_intervals) for m in self._all()),
@@ -235,14 +269,6 @@ class CanaryJudge:
         chains = {key: m.feed.digest for key, m in [*self._overall.items(), *self._splits.items()]}
         return hashlib.sha256(json.dumps(chains, sort_keys=True).encode()).hexdigest()
 
-    def _log_e(self) -> float:
-        """Log of the weighted average; weights not in use count as e = 1."""
-        parts = self._all()
-        used = sum(m.weight for m in parts)
-        logs = [math.log(m.weight) + m.log_e for m in parts]
-        logs.append(math.log(max(1.0 - used, 0.0)) if used < 1.0 else -math.inf)
-        return float(np.logaddexp.reduce(logs))
-
     def _traffic(self) -> tuple[int, int]:
         """Events per arm of the first count metric that is not service-scoped, else the first."""
         metrics = list(self._overall.values())
@@ -262,18 +288,26 @@ class CanaryJudge:
     def _all(self) -> list[Metric]:
         return [*self._overall.values(), *self._splits.values()]
 
-    def _metric(self, key: str) -> Metric | None:
-        """The metric or split of a block key; ``None`` for a split beyond ``splits_max``."""
+    def _check(self, key: str, blocks: Sequence[Block]) -> None:
         name, split = parse_key(key)
         if name not in self._overall:
             raise CanaryInputError(f"blocks of {key!r}: the rule has no metric {name!r}")
+        config = self._overall[name].config
+        if split and not (config.split_by and split.startswith(config.split_by + "=")):
+            raise CanaryInputError(f"blocks of {key!r}: {name!r} is split by {config.split_by!r}")
+        kind = _ARM_KINDS[config.kind]
+        for arm in (arm for block in blocks for arm in (block.baseline, block.canary)):
+            if arm is not None and not isinstance(arm, kind):
+                raise CanaryInputError(f"{key}: need {kind.__name__}, got {type(arm).__name__}")
+
+    def _metric(self, key: str) -> Metric | None:
+        """The metric or split of a block key; ``None`` for a split beyond ``splits_max``."""
+        name, split = parse_key(key)
         if not split:
             return self._overall[name]
         if key in self._splits:
             return self._splits[key]
         config = self._overall[name].config
-        if not config.split_by or not split.startswith(config.split_by + "="):
-            raise CanaryInputError(f"blocks of {key!r}: {name!r} is split by {config.split_by!r}")
         taken = sum(1 for m in self._splits.values() if m.config.name == name)
         if taken >= config.splits_max:
             self._skipped_splits[key] = self._skipped_splits.get(key, 0) + 1
@@ -299,7 +333,6 @@ class CanaryJudge:
             "rule_digest": self._rule_digest,
             "started_unix_nano": self._started_unix_nano,
             "looks": self._looks,
-            "max_log_e": self._max_log_e,
             "verdict": None if self._verdict is None else self._verdict.to_json(),
             "skipped_splits": dict(self._skipped_splits),
             "overall": {name: m.to_state() for name, m in self._overall.items()},
@@ -318,7 +351,6 @@ class CanaryJudge:
         if state.get("rule_digest") != judge._rule_digest:
             raise CanaryStateError(f"state of rule {state.get('rule_digest')}")
         judge._looks = int(state["looks"])
-        judge._max_log_e = float(state["max_log_e"])
         judge._verdict = None if state["verdict"] is None else _verdict(state["verdict"])
         judge._skipped_splits = {str(k): int(v) for k, v in state["skipped_splits"].items()}
         for name, saved in state["overall"].items():

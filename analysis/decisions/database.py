@@ -53,12 +53,13 @@ class Database:
             raise StartError("the database URL cannot be read") from None
         self.name = parsed.render_as_string(hide_password=True)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._lock_file: int | None = None
         if self._is_sqlite:
             if not parsed.database or parsed.database == ":memory:":
                 raise StartError("the ledger must be kept in a file, not in memory")
             self._own(Path(parsed.database))
-        self._lock = threading.Lock()
         try:
             self._writer = self._engine(url, size=1, is_reader=False)
             self._readers = self._engine(url, size=READERS, is_reader=True)
@@ -71,14 +72,16 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close every connection and give up the file."""
-        for name in ("_writer", "_readers"):
-            engine = getattr(self, name, None)
-            if engine is not None:
-                engine.dispose()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        """Let the writer finish, close every connection, give up the file."""
+        with self._lock:
+            self._is_closed = True
+            for name in ("_writer", "_readers"):
+                engine = getattr(self, name, None)
+                if engine is not None:
+                    engine.dispose()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -86,12 +89,16 @@ class Database:
 
         Raises LedgerUnavailableError when the database cannot do it now.
         """
-        with self._lock, _worldly(), self._writer.begin() as connection:
-            yield connection
+        with self._lock, _worldly():
+            # A thread that comes late must not open the file again behind its next owner.
+            self._refuse_when_closed()
+            with self._writer.begin() as connection:
+                yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view. Raises LedgerUnavailableError."""
+        self._refuse_when_closed()
         with _worldly(), self._readers.begin() as connection:
             yield connection
 
@@ -102,6 +109,10 @@ class Database:
             return {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names
             }
+
+    def _refuse_when_closed(self) -> None:
+        if self._is_closed:
+            raise LedgerUnavailableError("the ledger is closed")
 
     # --- opening ----------------------------------------------------------------------------
 

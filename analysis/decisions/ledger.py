@@ -8,6 +8,7 @@ LedgerUnavailableError when the database cannot do it now; then nothing took eff
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from analysis.decisions import canaries, commands, outbox, timeline
+from analysis.decisions import canaries, commands, outbox, timeline, totals
 from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.database import Database
 from analysis.decisions.ids import ENTROPY_BYTES, new_id
@@ -35,6 +36,7 @@ from analysis.decisions.states import (
     CanaryState,
     DecisionState,
 )
+from analysis.decisions.totals import Totals
 from analysis.errors import ConflictError
 from analysis.webhooks.events import Addressing, render
 from telemetry.clock import Clock
@@ -66,10 +68,19 @@ class Ledger:
         """Close the database; the ledger cannot be used any more."""
         self.database.close()
 
-    def on_command(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` (from any thread) whenever a command was committed."""
+    def on_command(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` (from any thread) whenever a command was committed.
+
+        Returns what ends it.
+        """
         with self._listeners_lock:
             self._listeners.append(listener)
+
+        def end() -> None:
+            with self._listeners_lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
 
     # --- canaries ---------------------------------------------------------------------------
 
@@ -227,11 +238,21 @@ class Ledger:
 
     # --- outbox -----------------------------------------------------------------------------
 
-    def lease_due(self, now_unix_nano: int, lease_s: float, limit: int) -> list[Lease]:
-        """Take due deliveries for ``lease_s``; per lane one is under way at a time."""
-        lease_ns = round(lease_s * 1e9)
+    def lease_due(
+        self,
+        now_unix_nano: int,
+        lease_s: float,
+        limit: int,
+        busy_lanes: Sequence[str] = (),
+    ) -> list[Lease]:
+        """Take due deliveries for ``lease_s``; per lane one is under way at a time.
+
+        ``busy_lanes``: lanes on which the caller has a request under way, whatever the wall clock
+        says about its lease.
+        """
+        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, tuple(busy_lanes))
         with self.database.write() as connection:
-            return outbox.lease_due(connection, now_unix_nano, lease_ns, limit, _token)
+            return outbox.lease_due(connection, want, _token)
 
     def record_delivered(self, lease: Lease, attempt: Attempt, url: str) -> None:
         """The receiver accepted. Raises StaleLeaseError; then nothing is recorded."""
@@ -244,6 +265,12 @@ class Ledger:
         with self.database.write() as connection:
             row = outbox.finish_attempt(connection, lease, attempt, url)
             outbox.retry(connection, row, attempt, due_unix_nano)
+
+    def give_back(self, lease: Lease) -> None:
+        """Nothing was sent: end the lease, and bury the row if its time is over."""
+        with self.database.write() as connection:
+            outbox.end_lease(connection, lease)
+            outbox.expire(connection, self._now())
 
     def dead_letter(self, lease: Lease, attempt: Attempt, url: str, reason: str) -> None:
         """It failed for good; keep it for people to read. Raises StaleLeaseError."""
@@ -261,10 +288,10 @@ class Ledger:
         with self.database.read() as connection:
             return outbox.next_due(connection)
 
-    def pending_deliveries(self) -> int:
-        """How many are still to be delivered."""
+    def totals(self) -> Totals:
+        """How many canaries, looks, decisions and deliveries there are."""
         with self.database.read() as connection:
-            return outbox.pending_count(connection)
+            return totals.count(connection)
 
     def deliveries(self, decision_id: str | None = None, limit: int = 100) -> list[Delivery]:
         """Newest first, with every attempt."""
@@ -313,6 +340,11 @@ class Ledger:
         """Current statuses of one kind, by name."""
         with self.database.read() as connection:
             return timeline.list_statuses(connection, kind)
+
+    def status_names(self, kind: str) -> list[str]:
+        """Names of the current statuses of one kind."""
+        with self.database.read() as connection:
+            return timeline.list_status_names(connection, kind)
 
     def record_slo_point(self, name: str, point: SloPoint) -> None:
         """Add one point to an SLO's history; history older than 45 days is dropped."""

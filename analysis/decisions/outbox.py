@@ -8,6 +8,7 @@ it (a pause, a stepped clock) changes nothing. Per lane one row is under way at 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
@@ -67,11 +68,20 @@ def supersede(connection: Connection, lane: str, by: str, now: int) -> str | Non
     return newest
 
 
-def lease_due(
-    connection: Connection, now: int, lease_ns: int, limit: int, new_token: Callable[[], str]
-) -> list[Lease]:
-    """Take up to ``limit`` due rows, at most one per lane, none whose lane has one under way."""
-    busy = select(outbox.c.lane).where(
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a worker asks for: how many, for how long, and not from these lanes."""
+
+    now_unix_nano: int
+    lease_ns: int
+    limit: int
+    busy_lanes: tuple[str, ...]
+
+
+def lease_due(connection: Connection, want: Want, new_token: Callable[[], str]) -> list[Lease]:
+    """Take due rows, at most one per lane, none whose lane has one under way."""
+    now = want.now_unix_nano
+    held = select(outbox.c.lane).where(
         outbox.c.lease_token.is_not(None), outbox.c.lease_until_unix_nano > now
     )
     query = (
@@ -80,32 +90,35 @@ def lease_due(
             outbox.c.state == _PENDING,
             outbox.c.due_unix_nano <= now,
             outbox.c.expires_unix_nano > now,
-            outbox.c.lane.not_in(busy),
+            outbox.c.lane.not_in(held),
+            outbox.c.lane.not_in(want.busy_lanes),
         )
         .order_by(outbox.c.due_unix_nano, outbox.c.sequence)
         .with_for_update(skip_locked=True)
     )
     leases: dict[str, Lease] = {}
-    for row in connection.execute(query):
-        if row.lane not in leases:
-            leases[row.lane] = _lease(row, new_token(), now + lease_ns)
-        if len(leases) == limit:
-            break
+    for row in connection.execute(query).all():
+        if len(leases) < want.limit and row.lane not in leases:
+            leases[row.lane] = _lease(row, new_token(), now + want.lease_ns)
     for lease in leases.values():
-        connection.execute(
-            update(outbox)
-            .where(outbox.c.webhook_id == lease.webhook_id)
-            .values(lease_token=lease.token, lease_until_unix_nano=lease.until_unix_nano)
-        )
+        values = {"lease_token": lease.token, "lease_until_unix_nano": lease.until_unix_nano}
+        _update(connection, lease.webhook_id, values)
     return list(leases.values())
 
 
-def finish_attempt(connection: Connection, lease: Lease, attempt: Attempt, url: str) -> Row[Any]:
-    """Record what one request gave and end its lease. Raises StaleLeaseError."""
+def end_lease(connection: Connection, lease: Lease) -> Row[Any]:
+    """The row as it was, its lease ended. Raises StaleLeaseError when somebody else has it."""
     query = select(outbox).where(outbox.c.webhook_id == lease.webhook_id).with_for_update()
     row = connection.execute(query).one()
     if row.lease_token != lease.token:
         raise StaleLeaseError(f"the lease of {lease.webhook_id} is over")
+    _update(connection, lease.webhook_id, {"lease_token": None, "lease_until_unix_nano": None})
+    return row
+
+
+def finish_attempt(connection: Connection, lease: Lease, attempt: Attempt, url: str) -> Row[Any]:
+    """Record what one request gave and end its lease. Raises StaleLeaseError."""
+    row = end_lease(connection, lease)
     connection.execute(
         insert(attempts).values(
             webhook_id=lease.webhook_id,
@@ -115,16 +128,7 @@ def finish_attempt(connection: Connection, lease: Lease, attempt: Attempt, url: 
             duration_s=attempt.duration_s,
         )
     )
-    _update(
-        connection,
-        lease.webhook_id,
-        {
-            "attempts": row.attempts + 1,
-            "url": url,
-            "lease_token": None,
-            "lease_until_unix_nano": None,
-        },
-    )
+    _update(connection, lease.webhook_id, {"attempts": row.attempts + 1, "url": url})
     return row
 
 
@@ -191,12 +195,6 @@ def next_due(connection: Connection) -> int | None:
     )
     found = connection.scalar(query)
     return None if found is None else int(found)
-
-
-def pending_count(connection: Connection) -> int:
-    """Rows still to be delivered."""
-    query = select(func.count()).select_from(outbox).where(outbox.c.state == _PENDING)
-    return int(connection.scalar(query) or 0)
 
 
 def list_deliveries(connection: Connection, decision_id: str | None, limit: int) -> list[Delivery]:

@@ -75,6 +75,12 @@ def list_statuses(connection: Connection, kind: str) -> list[dict[str, Any]]:
     return [orjson.loads(text) for text in connection.scalars(query)]
 
 
+def list_status_names(connection: Connection, kind: str) -> list[str]:
+    """Names of the current statuses of one kind."""
+    query = select(statuses.c.name).where(statuses.c.kind == kind).order_by(statuses.c.name)
+    return list(connection.scalars(query))
+
+
 def add_slo_point(connection: Connection, name: str, point: SloPoint) -> None:
     """Add one point of history; a second one of the same time replaces the first."""
     same = (slo_points.c.name == name) & (slo_points.c.unix_nano == point.unix_nano)

@@ -68,6 +68,21 @@ class SeriesAnswer:
     to_unix_nano: int
     step_ns: int
 
+    @property
+    def newest_start_unix_nano(self) -> int | None:
+        """Start of the newest step anybody reported in."""
+        return max((start for _, points in self.groups for start in points), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardInstance:
+    """An instance of a service and when it was last heard, through whatever signal."""
+
+    service: str
+    version: str
+    instance_id: str
+    last_seen_unix_nano: int
+
 
 def parse_blocks(body: Any) -> BlocksAnswer:
     """Raises AnswerUnusable, AnswerTruncated."""
@@ -99,6 +114,24 @@ def parse_series(body: Any) -> SeriesAnswer:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AnswerUnusable(f"series: {type(error).__name__} {error}") from error
+
+
+def parse_services(body: Any) -> tuple[HeardInstance, ...]:
+    """Raises AnswerUnusable, AnswerTruncated."""
+    try:
+        _refuse_truncated(body)
+        return tuple(
+            HeardInstance(
+                str(service["service_name"]),
+                str(one["version"]),
+                str(one["instance_id"]),
+                int(one["last_seen_unix_nano"]),
+            )
+            for service in body["services"]
+            for one in service["instances"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise AnswerUnusable(f"services: {type(error).__name__} {error}") from error
 
 
 def _refuse_truncated(body: Any) -> None:

@@ -8,7 +8,14 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from analysis.reading.answers import BlocksAnswer, SeriesAnswer, parse_blocks, parse_series
+from analysis.reading.answers import (
+    BlocksAnswer,
+    HeardInstance,
+    SeriesAnswer,
+    parse_blocks,
+    parse_series,
+    parse_services,
+)
 from analysis.reading.config import ReadingConfig
 from analysis.reading.errors import (
     AnswerTooLarge,
@@ -69,6 +76,13 @@ class CollectorClient:
         """Events added per group and step; for histograms the observations."""
         parameters = _parameters(metric, from_unix_nano, to_unix_nano, step_ns, matches, group_by)
         return parse_series(await self._get("/api/v1/series", [*parameters, ("agg", "increase")]))
+
+    async def instances(
+        self, *, from_unix_nano: int, to_unix_nano: int
+    ) -> tuple[HeardInstance, ...]:
+        """Every instance heard in the window."""
+        window = [("from", seconds_text(from_unix_nano)), ("to", seconds_text(to_unix_nano))]
+        return parse_services(await self._get("/api/v1/services", window))
 
     async def _get(self, path: str, parameters: Iterable[tuple[str, str]]) -> Any:
         assert self._session is not None, "CollectorClient.open() comes first"

@@ -17,6 +17,7 @@ class Source:
     metric: str
     matches: tuple[str, ...]
     group_by: tuple[str, ...]
+    identity: tuple[str, ...]  # the part of group_by that says which arm a group counts for
     is_scoped: bool
     feeds: tuple[MetricConfig, ...]
 
@@ -42,14 +43,20 @@ def _source(
     is_scoped: bool,
 ) -> Source:
     matches = [f"{semconv.DEPLOYMENT_ID}={roster.deployment_id}", *match]
-    group_by = [semconv.CANARY_COHORT]
+    identity = [semconv.CANARY_COHORT]
     if is_scoped:
         matches.append(f"{semconv.SERVICE_NAME}={roster.service}")
-        group_by.extend(IDENTITY)
-    for feed in feeds:
-        group_by.extend(a for a in (feed.outcome_attribute, feed.split_by) if a)
-    name = "|".join((metric, *match, "service" if is_scoped else "everyone"))
-    return Source(name, metric, tuple(matches), tuple(dict.fromkeys(group_by)), is_scoped, feeds)
+        identity.extend(IDENTITY)
+    told = [a for feed in feeds for a in (feed.outcome_attribute, feed.split_by) if a]
+    return Source(
+        name="|".join((metric, *match, "service" if is_scoped else "everyone")),
+        metric=metric,
+        matches=tuple(matches),
+        group_by=tuple(dict.fromkeys([*identity, *told])),
+        identity=tuple(identity),
+        is_scoped=is_scoped,
+        feeds=feeds,
+    )
 
 
 def prime_matches(metric: MetricConfig, roster: Roster) -> tuple[str, ...]:

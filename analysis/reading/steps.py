@@ -18,6 +18,8 @@ from analysis.reading.roster import ARM_NAMES, ArmName
 SECOND_NS: Final = 1_000_000_000
 #: Tiles waiting to be counted again; beyond it the oldest go uncounted, which is told.
 MAX_TILES: Final = 200
+#: Traffic is measured over this long before it may be called low.
+PACE_S: Final = 30
 
 
 def closed_until(
@@ -26,13 +28,17 @@ def closed_until(
     *,
     newest_unix_nano: int | None,
     now_unix_nano: int,
+    upto_unix_nano: int,
     config: ReadingConfig,
 ) -> int:
-    """End of the last complete step; ``newest_unix_nano`` is the start of the newest step heard."""
+    """End of the last complete step at or before ``upto_unix_nano``.
+
+    ``newest_unix_nano`` is the start of the newest step anybody was heard in.
+    """
     settled = now_unix_nano - round(config.settle_min_s * SECOND_NS)
     waited = now_unix_nano - round(config.settle_max_s * SECOND_NS)
     heard = taken_until_unix_nano if newest_unix_nano is None else newest_unix_nano
-    until = max(min(heard, settled), waited)
+    until = min(max(min(heard, settled), waited), upto_unix_nano)
     steps = max(until - taken_until_unix_nano, 0) // step_ns
     return taken_until_unix_nano + steps * step_ns
 
@@ -62,7 +68,16 @@ class StepBook:
     stray_events: int = 0
     late_events: int = 0
     tiles_unaudited: int = 0
+    #: Start of what was ever taken; the first tile is cut there.
+    first_unix_nano: int = 0
     _tiles: dict[int, int] = field(default_factory=dict)
+    #: (end of step, events of the quieter arm), the last ``PACE_S`` of them.
+    _pace: list[tuple[int, int]] = field(default_factory=list)
+
+    @classmethod
+    def starting(cls, unix_nano: int) -> StepBook:
+        """An empty book whose first step starts at ``unix_nano``."""
+        return cls(unix_nano, first_unix_nano=unix_nano)
 
     def take(
         self, start_unix_nano: int, end_unix_nano: int, events: Mapping[ArmName, int], tile_ns: int
@@ -70,6 +85,9 @@ class StepBook:
         """Note one step. Steps come in order and touch each other; anything else is a bug."""
         assert start_unix_nano == self.taken_until_unix_nano < end_unix_nano
         self.taken_until_unix_nano = end_unix_nano
+        self._pace.append((end_unix_nano, min(events.get(arm, 0) for arm in ARM_NAMES)))
+        oldest = end_unix_nano - PACE_S * SECOND_NS
+        self._pace = [one for one in self._pace if one[0] > oldest]
         tile = start_unix_nano // tile_ns * tile_ns
         self._tiles[tile] = self._tiles.get(tile, 0) + sum(events.values())
         for arm, count in events.items():
@@ -78,19 +96,30 @@ class StepBook:
             del self._tiles[next(iter(self._tiles))]
             self.tiles_unaudited += 1
 
-    def due_tile(
-        self, first_unix_nano: int, now_unix_nano: int, config: ReadingConfig
-    ) -> Tile | None:
+    def step_s(self, config: ReadingConfig, longest_s: float) -> int:
+        """Width of the next step: wider while the quieter arm has hardly any events.
+
+        Chosen from totals only, never from outcomes, so it cannot favour a verdict. ``longest_s``:
+        no step may take longer than what already counts as silence.
+        """
+        low_s = config.low_traffic_step_s
+        is_known = self.taken_until_unix_nano - self.first_unix_nano >= PACE_S * SECOND_NS
+        events = sum(count for _, count in self._pace)
+        is_low = is_known and events < config.low_traffic_events_per_s * PACE_S
+        is_aligned = self.taken_until_unix_nano % (low_s * SECOND_NS) == 0
+        return low_s if is_low and is_aligned and low_s <= longest_s else config.step_s
+
+    def due_tile(self, now_unix_nano: int, config: ReadingConfig) -> Tile | None:
         """The oldest tile that is wholly taken and old enough to be counted again."""
         tile_ns = config.audit_tile_s * SECOND_NS
-        for start, events in self._tiles.items():
-            end = start + tile_ns
-            if end > self.taken_until_unix_nano:
-                return None
-            if end > now_unix_nano - config.audit_age_s * SECOND_NS:
-                return None
-            return Tile(max(start, first_unix_nano), end, events)
-        return None
+        start = next(iter(self._tiles), None)
+        if start is None:
+            return None
+        end = start + tile_ns
+        is_taken = end <= self.taken_until_unix_nano
+        if not is_taken or end > now_unix_nano - config.audit_age_s * SECOND_NS:
+            return None
+        return Tile(max(start, self.first_unix_nano), end, self._tiles[start])
 
     def audited(self, tile: Tile, events_now: int, tile_ns: int) -> int:
         """Close a tile; returns how many events more than were taken are there now."""
@@ -107,6 +136,8 @@ class StepBook:
             "stray_events": self.stray_events,
             "late_events": self.late_events,
             "tiles_unaudited": self.tiles_unaudited,
+            "first_unix_nano": self.first_unix_nano,
+            "pace": [list(one) for one in self._pace],
             "tiles": [[start, events] for start, events in self._tiles.items()],
         }
 
@@ -118,5 +149,7 @@ class StepBook:
         book.stray_events = int(state["stray_events"])
         book.late_events = int(state["late_events"])
         book.tiles_unaudited = int(state["tiles_unaudited"])
+        book.first_unix_nano = int(state["first_unix_nano"])
+        book._pace = [(int(end), int(count)) for end, count in state["pace"]]
         book._tiles = {int(start): int(events) for start, events in state["tiles"]}
         return book

@@ -79,6 +79,12 @@ class Objective:
         """Share of events that may be bad, without the dust of binary fractions in 1 - 0.999."""
         return round(1.0 - self.target_ratio, 12)
 
+    def outcome(self, value: str) -> str | None:
+        """``"good"``, ``"bad"`` or ``None`` (says nothing) for a value of the attribute."""
+        if value in self.good.values:
+            return "good"
+        return "bad" if value in self.total.values else None
+
 
 def shipped_text(name: str) -> str:
     """A file of this package: ``objectives.yaml`` or ``alerting.yaml``."""

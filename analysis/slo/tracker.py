@@ -84,14 +84,21 @@ def _burn_json(burn: BurnState) -> dict[str, Any]:
 
 
 class SloTracker:
-    """``stale_after_s``: older data than this is no data."""
+    """``stale_after_s``: older data than this is no data. ``firing``: alerts known to be on."""
 
-    def __init__(self, objective: Objective, slice_s: int, stale_after_s: float) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        slice_s: int,
+        stale_after_s: float,
+        firing: frozenset[str] = frozenset(),
+    ) -> None:
         self.objective = objective
         self._stale_after_s = stale_after_s
         longest = max(objective.window_s, *(w.long_window_s for w in objective.policy.windows))
         self._counts = SlicedCounts(slice_s, -(-longest // slice_s) * slice_s)
         self._status: SloStatus | None = None
+        self._firing = firing
 
     @property
     def end_unix_s(self) -> int | None:
@@ -129,8 +136,9 @@ class SloTracker:
             objective, state, budget, burns, now_unix_nano, _summary(objective, budget, burns)
         )
         self._status = status
-        was_firing = frozenset[str]() if before is None else before.firing
-        return status, tuple(_edges(was_firing, status))
+        edges = tuple(_edges(self._firing, status))
+        self._firing = status.firing
+        return status, edges
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s

@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import betaln, xlogy
+from scipy.special import betaln, digamma, xlogy
 
 from analysis.stats.projection import Floats
+
+_BISECTIONS = 60
 
 
 def quantile_mixture_r(p: float, t_opt: float, alpha_opt: float = 0.05) -> float:
@@ -37,6 +39,23 @@ def log_quantile_mixture(below: Floats, total: Floats, p: float, r: float) -> Fl
         - (total - below) * math.log(1 - p)
     )
     return value
+
+
+def least_log_quantile_mixture(
+    low: Floats, high: Floats, total: Floats, p: float, r: float
+) -> Floats:
+    """Smallest value of :func:`log_quantile_mixture` for a count between ``low`` and ``high``.
+
+    Where only bounds of the count are known (ties, buckets) this is what may be claimed. The
+    mixture is convex in the count, so its minimiser, clipped, is the place.
+    """
+    a, b, logit = r / (1 - p), r / p, math.log(p / (1 - p))
+    left, right = np.zeros_like(total, dtype=float), np.asarray(total, dtype=float).copy()
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (left + right)
+        is_rising = digamma(middle + a) - digamma(total - middle + b) > logit
+        left, right = np.where(is_rising, left, middle), np.where(is_rising, middle, right)
+    return log_quantile_mixture(np.clip(0.5 * (left + right), low, high), total, p, r)
 
 
 def log_beta_mixture(bad: Floats, total: Floats, q: Floats, a: float, b: float) -> Floats:

@@ -119,6 +119,7 @@ class DifferenceProcess:
             "edges": self.edges.tolist(),
             "past": self._past.tolist(),
             "logs": self._logs.tolist(),
+            "log_e": self.log_e,
             "max_log_e": self.max_log_e,
             "blocks": self.blocks,
             "incomparable": self.incomparable,
@@ -128,7 +129,7 @@ class DifferenceProcess:
         """Take over what :meth:`to_state` of an equally configured process returned."""
         self._set_layout(np.array(state["edges"]), np.array(state["past"], dtype=float))
         self._logs = np.array(state["logs"], dtype=float)
-        self.log_e = float(log_mean_exp(self._logs, self._weights))
+        self.log_e = float(state["log_e"])
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])
         self.incomparable = int(state["incomparable"])

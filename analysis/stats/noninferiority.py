@@ -16,14 +16,15 @@ ratio means at x, read from the baseline's past by interpolation between edges a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.stats.layouts import Floats, Ints, count_possibly_above, count_surely_above
+from analysis.stats.layouts import Floats, count_possibly_above, count_surely_above
 from analysis.stats.past import PastCounts
 from analysis.stats.projection import log_e_two_shares, log_mean_exp
+from analysis.stats.rank_eprocess import Arm
 
 # Capital per alternative: "no difference", "as the canary did so far", "as both did so far".
 _WEIGHTS = np.array([0.4, 0.3, 0.3])
@@ -49,22 +50,20 @@ class QuantileCertificate:
         self.max_log_e = 0.0
         self.blocks = 0
 
-    def step(
-        self,
-        baseline: tuple[Floats, Ints],
-        canary: tuple[Floats, Ints],
-        past: PastCounts,
-    ) -> None:
-        """Take one block, ``(edges, counts)`` per arm, with the past that does not contain it."""
-        n_a, n_b = float(baseline[1].sum()), float(canary[1].sum())
+    def step(self, parts: Sequence[tuple[Arm, Arm]], past: PastCounts) -> None:
+        """Take one block, its (baseline, canary) parts as :meth:`RankProcess.step` takes them,
+        with the past that does not contain it.
+        """
+        n_a = float(sum(baseline[1].sum() for baseline, _ in parts))
+        n_b = float(sum(canary[1].sum() for _, canary in parts))
         x = past.edge_near(0, self.p)
         if n_a <= 0 or n_b <= 0 or x is None or past.total(0) < self._learn_min_count:
             return
         fine = past.step_ratio_at(self.p) <= 1.0 + self._margin * (1 + 1e-9)
         y = x * (1.0 + self._margin) if fine and x > 0 else x
         margin = 0.0 if fine and x > 0 else self._share_margin(past, x)
-        above_a = count_surely_above(baseline[0], baseline[1], x)
-        above_b = count_possibly_above(canary[0], canary[1], y)
+        above_a = sum(count_surely_above(*baseline, x) for baseline, _ in parts)
+        above_b = sum(count_possibly_above(*canary, y) for _, canary in parts)
         p_a, p_b = self._alternatives(past, x, y)
         self._logs = self._logs + log_e_two_shares(
             above_a,
@@ -99,6 +98,7 @@ class QuantileCertificate:
         """JSON-able; floats survive exactly."""
         return {
             "logs": self._logs.tolist(),
+            "log_e": self.log_e,
             "max_log_e": self.max_log_e,
             "blocks": self.blocks,
         }
@@ -106,6 +106,6 @@ class QuantileCertificate:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`to_state` of an equally configured certificate returned."""
         self._logs = np.array(state["logs"], dtype=float)
-        self.log_e = float(log_mean_exp(self._logs, _WEIGHTS))
+        self.log_e = float(state["log_e"])
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

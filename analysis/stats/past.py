@@ -29,7 +29,7 @@ class PastCounts:
         """Multiply all weights by ``keep`` in (0, 1]."""
         self.counts = self.counts * keep
 
-    def add(self, arm: int, edges: Floats, counts: Ints) -> None:
+    def add(self, arm: int, edges: Floats, counts: Ints | Floats) -> None:
         """Remember one block's counts of one arm, moving to a new layout if needed."""
         if len(edges) == 0:
             return
@@ -78,6 +78,30 @@ class PastCounts:
         else:
             inside = (high - threshold) / (high - low) if high > low else 0.0
         return float((above + inside * self.counts[arm, k]) / total)
+
+    def shares_moved_by(self, ratio: float) -> Floats:
+        """Per edge the share of the baseline that values ``ratio`` > 1 times larger move across it.
+
+        Mass is taken as even in the logarithm inside a bucket (even in the value where the bucket
+        starts at or below zero).
+        """
+        total = self.total(0)
+        if total <= 0:
+            return np.zeros(len(self.edges))
+        above = np.cumsum(self.counts[0][::-1])[::-1]  # in bucket k and higher
+        # Bucket of the moved edge; edges at or below zero move nothing.
+        at = np.minimum(np.searchsorted(self.edges, self.edges / ratio), np.arange(len(self.edges)))
+        high = self.edges[at]
+        low = np.where(at > 0, self.edges[at - 1], np.minimum(high, 0.0))
+        start = self.edges / ratio
+        with np.errstate(divide="ignore", invalid="ignore"):
+            in_log = np.log(high / start) / np.log(high / low)
+            in_value = (high - start) / (high - low)
+        inside = np.where(low > 0, in_log, in_value)
+        inside = np.where(np.isfinite(inside), np.clip(inside, 0.0, 1.0), 0.0)
+        reached = above[at + 1] + inside * self.counts[0][at]
+        moved: Floats = np.maximum(reached - above[1:], 0.0) / total
+        return moved
 
     def step_ratio_at(self, p: float) -> float:
         """Upper over lower edge of the baseline's bucket holding quantile ``p``; inf if unknown."""

@@ -103,6 +103,7 @@ class ShareProcess:
         return {
             "logs": self._logs.tolist(),
             "past": self._past.tolist(),
+            "log_e": self.log_e,
             "max_log_e": self.max_log_e,
             "blocks": self.blocks,
         }
@@ -113,7 +114,7 @@ class ShareProcess:
         if logs.shape != self._logs.shape:
             raise ValueError(f"need {len(self._logs)} alternatives, got {len(logs)}")
         self._logs = logs
-        self.log_e = float(log_mean_exp(self._logs, self._weights))
+        self.log_e = float(state["log_e"])
         self._past = np.array(state["past"], dtype=float)
         self.max_log_e = float(state["max_log_e"])
         self.blocks = int(state["blocks"])

@@ -2,8 +2,10 @@
 
 python -m bench.canary.aa --runs 200 --rate-per-s 12 --seconds 300 --alpha 0.005 --seed 7
 
-Every canary is watched to the end: a PASS that would have ended it is noted and held back, so that
-all looks get their chance to fail it.
+Every canary is generated as OTLP exports, stored, read back and judged second by second
+(``--direct`` skips the store; the first canaries run both ways and must give the same evidence).
+Each is watched to the end: a PASS that would have ended it is noted and held back, so that all
+looks get their chance to fail it. Peers see the same seconds.
 """
 
 from __future__ import annotations
@@ -12,40 +14,71 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import beta
 
 from analysis.canary.config import CanaryConfig, default_config_text, load_canary_config
-from analysis.canary.evidence import Look, Reason, VerdictKind
-from analysis.canary.judge import CanaryJudge
-from bench.canary.streams import HEALTHY, START, Release, Traffic, blocks_of_seconds
+from analysis.canary.evidence import Reason, VerdictKind
+from bench.canary.replay import (
+    Seconds,
+    Stream,
+    binomial_interval,
+    direct_stream,
+    evidence_of,
+    looks_of,
+    peers_on,
+    seeds,
+    streams,
+)
+from bench.canary.streams import HEALTHY, Traffic, events_of_seconds
+
+OURS = "davylamp, every second"
 
 
-def run_canary(
-    config: CanaryConfig,
-    traffic: Traffic,
-    release: Release,
-    seconds: int,
-    rng: np.random.Generator,
-) -> Iterator[Look]:
-    """The looks of one canary, one a second, until it is over."""
-    judge = CanaryJudge(config, START)
-    for now, blocks in blocks_of_seconds(traffic, release, seconds, rng):
-        look = judge.look(blocks, now, with_intervals=False)
-        yield look
-        if look.final:
-            return
+@dataclass
+class Tally:
+    """What became of the canaries, and how long looks took."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    decided_s: dict[str, list[float]] = field(default_factory=dict)
+    alarms: Counter[str] = field(default_factory=Counter)
+    looks: int = 0
+    judged_s: float = 0.0
+    same_as_direct: int = 0
+
+    def note(self, verdict: str, at_s: float) -> None:
+        """One canary's end."""
+        self.verdicts[verdict] += 1
+        self.decided_s.setdefault(verdict, []).append(at_s)
+        self.alarms[OURS] += verdict == "fail"
 
 
-def binomial_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval of a share."""
-    tail = (1 - level) / 2
-    low = beta.ppf(tail, k, n - k + 1) if k else 0.0
-    high = beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0
-    return float(low), float(high)
+def judge_one(rule: CanaryConfig, stream: Stream, bake_s: float, tally: Tally) -> list[dict]:
+    """Watch one canary to its end; returns the evidence of its last look per ten seconds."""
+    name, at_s, kept = "undecided", rule.horizon_s, []
+    stream = iter(list(stream))  # making the blocks is not the judge's time
+    began = time.perf_counter()
+    for look in looks_of(rule, stream):
+        tally.looks += 1
+        if look.verdict is not None and look.verdict.kind is VerdictKind.FAIL:
+            name, at_s = "fail", look.elapsed_s
+        is_safe = look.reason in (Reason.BAKING, Reason.CERTIFIED)
+        if name == "undecided" and look.elapsed_s >= bake_s and is_safe:
+            name, at_s = "would pass", look.elapsed_s
+        if look.index % 10 == 9 or look.final:
+            kept.append(evidence_of(look))
+    tally.judged_s += time.perf_counter() - began
+    tally.note(name, at_s)
+    return kept
+
+
+def check_same(rule: CanaryConfig, seconds: Seconds, bake_s: float, kept: list[dict]) -> int:
+    """1 when the direct way gives the same evidence; raises otherwise."""
+    again = judge_one(rule, direct_stream(rule, seconds), bake_s, Tally())
+    if again != kept:
+        raise AssertionError("blocks through the store and direct blocks differ in evidence")
+    return 1
 
 
 def main() -> int:
@@ -55,58 +88,61 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=300)
     parser.add_argument("--alpha", type=float, default=0.005)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--direct", action="store_true", help="blocks from events, no store")
+    parser.add_argument("--compare", type=int, default=3, help="canaries judged both ways")
     parser.add_argument("--quick", action="store_true", help="20 runs of 120 s")
     args = parser.parse_args()
     runs, seconds = (20, 120) if args.quick else (args.runs, args.seconds)
     shipped = load_canary_config(default_config_text())
     end_s = float(seconds)
-    config = replace(shipped, alpha=args.alpha, horizon_s=end_s, min_bake_s=end_s)
+    rule = replace(shipped, alpha=args.alpha, horizon_s=end_s, min_bake_s=end_s)
     traffic = Traffic(args.rate_per_s, args.rate_per_s)
+    tally = Tally()
     started = time.perf_counter()
-    verdicts: Counter[str] = Counter()
-    decided_s: dict[str, list[float]] = {}
-    looks = 0
-    for child in np.random.SeedSequence(args.seed).spawn(runs):
-        rng = np.random.default_rng(child)
-        name, at_s = "undecided", end_s
-        for look in run_canary(config, traffic, HEALTHY, seconds, rng):
-            looks += 1
-            if look.verdict is not None and look.verdict.kind is VerdictKind.FAIL:
-                name, at_s = "fail", look.elapsed_s
-            if name == "undecided" and look.elapsed_s >= shipped.min_bake_s:
-                if look.reason in (Reason.BAKING, Reason.CERTIFIED):
-                    name, at_s = "would pass", look.elapsed_s
-        verdicts[name] += 1
-        decided_s.setdefault(name, []).append(at_s)
+    with streams(is_direct=args.direct) as stream_of:
+        for number, rng in enumerate(seeds(args.seed, runs)):
+            events = list(events_of_seconds(traffic, HEALTHY, seconds, rng))
+            kept = judge_one(rule, stream_of(rule, events), shipped.min_bake_s, tally)
+            if not args.direct and number < args.compare:
+                tally.same_as_direct += check_same(rule, events, shipped.min_bake_s, kept)
+            for alarm in peers_on(events, args.alpha):
+                tally.alarms[alarm.name] += alarm.at_s is not None
+    return report(args, rule, runs, seconds, tally, time.perf_counter() - started)
+
+
+def report(args, rule: CanaryConfig, runs: int, seconds: int, tally: Tally, took_s: float) -> int:
+    """The tables, then one line of JSON; 0 when false alarms keep to the promise."""
     print(f"{'verdict':45} {'runs':>5} {'share':>7} {'median s':>9} {'p95 s':>7}")
-    for name, count in verdicts.most_common():
-        at = decided_s[name]
-        print(
-            f"{name:45} {count:5d} {count / runs:7.3f} {np.median(at):9.1f} "
-            f"{np.quantile(at, 0.95):7.1f}"
-        )
-    failed = sum(v for k, v in verdicts.items() if k == "fail")
+    for name, count in tally.verdicts.most_common():
+        at = tally.decided_s[name]
+        line = f"{name:45} {count:5d} {count / runs:7.3f}"
+        print(f"{line} {np.median(at):9.1f} {np.quantile(at, 0.95):7.1f}")
+    print(f"\n{'false alarms, no difference':45} {'runs':>5} {'share':>7}   95 % interval")
+    for name, count in tally.alarms.items():
+        low, high = binomial_interval(count, runs)
+        print(f"{name:45} {count:5d} {count / runs:7.3f}   {low:.3f} to {high:.3f}")
+    failed = tally.alarms[OURS]
     low, high = binomial_interval(failed, runs)
-    took = time.perf_counter() - started
-    print(
-        json.dumps(
-            {
-                "runs": runs,
-                "seconds": seconds,
-                "rate_per_s": args.rate_per_s,
-                "alpha": args.alpha,
-                "seed": args.seed,
-                "false_alarms": failed,
-                "false_alarm_ratio": failed / runs,
-                "false_alarm_ratio_low": low,
-                "false_alarm_ratio_high": high,
-                "would_pass": sum(v for k, v in verdicts.items() if k == "would pass"),
-                "looks": looks,
-                "ms_per_look": 1000 * took / looks,
-                "rule_digest": config.digest(),
-            }
-        )
-    )
+    figures = {
+        "runs": runs,
+        "seconds": seconds,
+        "rate_per_s": args.rate_per_s,
+        "alpha": args.alpha,
+        "seed": args.seed,
+        "through": "blocks" if args.direct else "otlp, store, read api",
+        "same_as_direct": tally.same_as_direct,
+        "false_alarms": failed,
+        "false_alarm_ratio": failed / runs,
+        "false_alarm_ratio_low": low,
+        "false_alarm_ratio_high": high,
+        "peer_false_alarms": {k: v for k, v in tally.alarms.items() if k != OURS},
+        "would_pass": tally.verdicts["would pass"],
+        "looks": tally.looks,
+        "ms_per_look": 1000 * tally.judged_s / tally.looks,
+        "took_s": took_s,
+        "rule_digest": rule.digest(),
+    }
+    print(json.dumps(figures))
     return 0 if failed <= max(4 * runs * args.alpha, 1) else 1
 
 

@@ -81,8 +81,8 @@ class _Questions:
         return _json(body)
 
     def close(self) -> None:
-        """Wait for running answers, refuse new ones."""
-        self._pool.shutdown()
+        """Wait for running answers, drop those that have not begun."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def build_app(

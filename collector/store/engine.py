@@ -78,8 +78,11 @@ class Store:
         Raises PoisonedSegment if the bytes cannot be decoded, StoreUnavailable if a later call may
         succeed.
         """
-        if path.stat().st_size == 0:
-            return InsertResult(rows=0)
+        try:
+            if path.stat().st_size == 0:
+                return InsertResult(rows=0)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot read {path}: {error.strerror}") from error
         landing, message = _LANDING[signal]
         sql = (
             f"INSERT INTO {landing} FROM INFILE {_quoted(str(path))} "
@@ -126,7 +129,7 @@ class Store:
                 self._connections.pop().close()
 
     def _connect(self, target: str, database: str | None) -> Any:
-        connection = chdb.connect(target)
+        connection: Any = chdb.connect(target)  # type: ignore[no-untyped-call]
         self._connections.append(connection)
         if database is not None:
             connection.query(f"USE {database}")

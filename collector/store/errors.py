@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreUnavailable   the world: disk full, memory, input/output; the same call may work later
+│   └── SuspectSegment an error nobody foresaw: tried again, but the bytes may be to blame
 ├── PoisonedSegment    bad input: the engine cannot decode the bytes; the same call never will
 ├── QueryTooExpensive  a query met its deadline or memory limit
 └── SchemaMismatch     the folder was written by another version of the tables (start-up only)
@@ -25,6 +26,10 @@ class StoreUnavailable(StoreError):  # noqa: N818 - named after the fact, like H
     """Retry later: nothing is wrong with the data."""
 
 
+class SuspectSegment(StoreUnavailable):
+    """Retry a few times; if it stays, find out which body does it, so that others get through."""
+
+
 class PoisonedSegment(StoreError):  # noqa: N818 - named after the thing to isolate
     """Never retry as it is: the segment holds bytes the engine cannot decode."""
 
@@ -38,7 +43,6 @@ class SchemaMismatch(StoreError):  # noqa: N818 - named after the fact
 
 
 #: Error numbers of ClickHouse's ErrorCodes.cpp that blame the bytes, whatever the machine's state.
-#: Everything not listed is retried: an unknown failure must never throw data away.
 POISON_CODES: Final = frozenset(
     {
         6,  # CANNOT_PARSE_TEXT
@@ -59,9 +63,36 @@ POISON_CODES: Final = frozenset(
         190,  # SIZES_OF_ARRAYS_DONT_MATCH
         349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
         407,  # DECIMAL_OVERFLOW
+        436,  # PROTOBUF_BAD_CAST
+        437,  # PROTOBUF_FIELD_NOT_REPEATED
         444,  # UNKNOWN_PROTOBUF_FORMAT
-        445,  # PROTOBUF_FIELD_NOT_REPEATED
-        446,  # PROTOBUF_BAD_CAST
+    }
+)
+#: Error numbers that blame the machine: no pause is too long, no body is to blame.
+WORLD_CODES: Final = frozenset(
+    {
+        0,  # none: the failure was not the engine's
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,  # CANNOT_OPEN_FILE
+        77,  # CANNOT_CLOSE_FILE
+        159,  # TIMEOUT_EXCEEDED
+        160,  # TOO_SLOW
+        172,  # CANNOT_CREATE_DIRECTORY
+        173,  # CANNOT_ALLOCATE_MEMORY
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        204,  # CANNOT_FSYNC
+        214,  # CANNOT_STATVFS
+        236,  # ABORTED
+        241,  # MEMORY_LIMIT_EXCEEDED
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        294,  # CANNOT_WRITE_TO_FILE
+        411,  # PTHREAD_ERROR
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        586,  # CANNOT_CREATE_FILE
+        745,  # SERVER_OVERLOADED
     }
 )
 #: TIMEOUT_EXCEEDED, TOO_SLOW, MEMORY_LIMIT_EXCEEDED, TOO_MANY_ROWS(_OR_BYTES).
@@ -80,7 +111,11 @@ def engine_code(message: str) -> int:
 def insert_error(message: str) -> StoreError:
     """The typed error of a failed insert, from the engine's text."""
     code = engine_code(message)
-    kind = PoisonedSegment if code in POISON_CODES else StoreUnavailable
+    kind: type[StoreError] = SuspectSegment
+    if code in POISON_CODES:
+        kind = PoisonedSegment
+    elif code in WORLD_CODES:
+        kind = StoreUnavailable
     return kind(message[:MESSAGE_LIMIT_CHARS], code=code)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from sample_services.controller.analysis_client import AnalysisClient
 from sample_services.controller.commands import Addressee, check_address, check_fresh, read_command
 from sample_services.controller.deployer import Deployer, Wish
 from sample_services.controller.fleet import Fleet
-from sample_services.controller.journal import AdmissionLedger, Journal
+from sample_services.controller.journal import Journal
+from sample_services.controller.ledger import AdmissionLedger
 from sample_services.controller.signature import verified_id
 from sample_services.errors import (
     CommandRefusedError,
@@ -21,6 +23,7 @@ from sample_services.errors import (
     UnknownBuildError,
     ZygoteError,
 )
+from sample_services.instances import Instance
 from sample_services.layout import SERVICES
 from sample_services.serving import Birth, json_response, lifespan_of, serve
 from telemetry.clock import Clock, SystemClock
@@ -29,6 +32,8 @@ logger = logging.getLogger("samples.controller")
 
 BODY_LIMIT_BYTES = 65_536
 MAX_WAIT_S = 30.0
+#: What the audience reports about itself.
+TRAFFIC_COUNTS = TypeAdapter(dict[str, int])
 
 
 class DeploymentRequest(BaseModel):
@@ -60,15 +65,18 @@ class Controller:
         self.journal = Journal(folder / "journal.jsonl", clock)
         self.analysis = AnalysisClient(config.analysis_url, config.api_token_file)
         self.fleet = Fleet(birth.parent)
-        self.deployer = Deployer(config, self.fleet, self.analysis, self.journal, clock)
+        self.deployer = Deployer(
+            config, self.fleet, self.analysis, self.journal, self.ledger, clock
+        )
         self.fleet.on_change = self.deployer.on_fleet_change
         self.addressee = Addressee(config.endpoint_id, config.environment, config.analysis_url)
-        self.traffic: dict[str, Any] = {}
+        self.traffic: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Connect to the parent."""
+        """Connect to the parent, and only then answer anybody."""
         await self.analysis.open()
         await self.fleet.open()
+        self.deployer.resume()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -76,9 +84,10 @@ class Controller:
         await self.fleet.close()
         await self.analysis.close()
 
-    def receive(self, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    def receive(self, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Admit and begin a command. Raises CommandRefusedError.
 
+        ``headers`` may hold a name twice, which the verifier wants to see.
         A message seen before is accepted again and not acted on again: its sender did not get
         our first answer.
         """
@@ -89,9 +98,9 @@ class Controller:
         check_address(body, command, self.addressee)
         if self.ledger.seen(webhook_id):
             return {"decision_id": command.decision_id, "duplicate": True}
-        check_fresh(command, self.ledger, now_unix_nano)
+        check_fresh(command, self.ledger.last_sequence(command.subject), now_unix_nano)
         self.deployer.check(command)
-        self.ledger.admit(webhook_id, command.decision_id, command.subject, command.sequence)
+        self.ledger.admit(command)
         self.deployer.obey(command)
         return {"decision_id": command.decision_id, "duplicate": False}
 
@@ -113,6 +122,8 @@ def build_app(controller: Controller) -> FastAPI:
         wait_s: Annotated[float, Query(ge=0.0, le=MAX_WAIT_S)] = 0.0,
         reader: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
+        if controller.deployer.publisher.closed:
+            return _refusal(503, "ending", "this deployer is going down")
         table = await controller.deployer.publisher.read(reader, after_version, wait_s)
         return json_response(table.to_json())
 
@@ -121,9 +132,8 @@ def build_app(controller: Controller) -> FastAPI:
         body = await _limited_body(request)
         if body is None:
             return _refusal(413, "too_large", f"at most {BODY_LIMIT_BYTES} bytes")
-        headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            return json_response(controller.receive(headers, body), 202)
+            return json_response(controller.receive(request.headers, body), 202)
         except CommandRefusedError as error:
             logger.warning("command refused: %s: %s", error.code, error)
             controller.journal.write("command_refused", code=error.code, status=error.status)
@@ -181,7 +191,7 @@ def _operator_routes(app: FastAPI, controller: Controller) -> None:
     @app.get("/v1/instances")
     async def instances() -> Response:
         running = controller.fleet.instances.values()
-        return json_response({"instances": [instance.to_json() for instance in running]})
+        return json_response({"instances": [_published(instance) for instance in running]})
 
     @app.post("/v1/services/{service}/{action}")
     async def switch(service: str, action: str) -> Response:
@@ -196,13 +206,26 @@ def _operator_routes(app: FastAPI, controller: Controller) -> None:
 
     @app.post("/v1/traffic")
     async def traffic_report(request: Request) -> Response:
-        body = await request.json()
-        controller.traffic = body if isinstance(body, dict) else {}
+        body = await _limited_body(request)
+        if body is None:
+            return _refusal(413, "too_large", f"at most {BODY_LIMIT_BYTES} bytes")
+        try:
+            counts = TRAFFIC_COUNTS.validate_json(body)
+        except ValidationError:
+            return _refusal(422, "malformed", "an object of counts by name")
+        controller.traffic = counts
         return json_response({}, 202)
 
     @app.get("/v1/traffic")
     async def traffic() -> Response:
         return json_response(controller.traffic)
+
+
+def _published(instance: Instance) -> dict[str, Any]:
+    """What may be known of an instance; which release it was built from is not told."""
+    shown = instance.to_json()
+    del shown["spec"]["build"]
+    return shown
 
 
 async def _limited_body(request: Request) -> bytes | None:
@@ -220,4 +243,5 @@ def _refusal(status: int, code: str, message: str) -> Response:
 
 def main(birth: Birth) -> None:
     """The deployer, until SIGTERM."""
-    serve(build_app(Controller(birth, SystemClock())), birth)
+    controller = Controller(birth, SystemClock())
+    serve(build_app(controller), birth, controller.deployer.publisher.close)

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from sample_services.controller.journal import AdmissionLedger
 from sample_services.errors import CommandRefusedError
 
 Action = Literal["rollback", "promotion"]
@@ -21,6 +20,14 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "davylamp.rollback.requested": "rollback",
     "davylamp.promotion.requested": "promotion",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a command says is to go or to stay."""
+
+    version: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,8 @@ class Command:
     action: Action
     deployment_id: str
     service: str
-    release_version: str
-    target_version: str
+    release: Artifact
+    target: Artifact
     summary: str
     confirm_url: str
     expires_unix_nano: int
@@ -69,13 +76,13 @@ def read_command(webhook_id: str, body: bytes) -> Command:
             action=action,
             deployment_id=str(data["release"]["deployment_id"]),
             service=str(data["release"]["service"]),
-            release_version=str(data["release"]["version"]),
-            target_version=str(data["target"]["version"]),
+            release=_artifact(data["release"]),
+            target=_artifact(data["target"]),
             summary=str(data["reason"]["summary"]),
             confirm_url=str(data["confirm_url"]),
             expires_unix_nano=_unix_nano(data["expires_at"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CommandRefusedError(
             422, "malformed", f"not a command: {type(error).__name__} {error}"
         ) from None
@@ -92,21 +99,26 @@ def check_address(body: bytes, command: Command, addressee: Addressee) -> None:
         raise CommandRefusedError(422, "wrong_subject", f"subject is {command.subject!r}")
     if data.get("mode") != "act":
         raise CommandRefusedError(422, "not_act", f"mode is {data.get('mode')!r}, not 'act'")
-    if _origin(command.confirm_url) != _origin(addressee.analysis_url):
+    if not _same_origin(command.confirm_url, addressee.analysis_url):
         raise CommandRefusedError(
             422, "foreign_confirm_url", f"confirmations go to {addressee.analysis_url} only"
         )
 
 
-def check_fresh(command: Command, ledger: AdmissionLedger, now_unix_nano: int) -> None:
-    """Refuse what is late (410) or overtaken (409). Raises CommandRefusedError."""
+def check_fresh(command: Command, last_sequence: int, now_unix_nano: int) -> None:
+    """Refuse what is late (410) or overtaken (409); ``last_sequence`` is the newest one accepted
+    for the command's subject. Raises CommandRefusedError.
+    """
     if now_unix_nano >= command.expires_unix_nano:
         raise CommandRefusedError(410, "expired", "the command's time is over")
-    last = ledger.last_sequence(command.subject)
-    if command.sequence <= last:
+    if command.sequence <= last_sequence:
         raise CommandRefusedError(
-            409, "old_sequence", f"sequence {command.sequence} is not newer than {last}"
+            409, "old_sequence", f"sequence {command.sequence} is not newer than {last_sequence}"
         )
+
+
+def _artifact(data: Mapping[str, Any]) -> Artifact:
+    return Artifact(version=str(data["version"]), digest=str(data["digest"]))
 
 
 def _integer(value: Any) -> int:
@@ -123,6 +135,12 @@ def _unix_nano(text: str) -> int:
     return round(moment.timestamp() * 1e6) * 1000
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return (parts.scheme, parts.hostname, parts.port)
+def _same_origin(url: str, known: str) -> bool:
+    """Scheme, host and port agree; never when there is no ``known`` address."""
+    try:
+        asked, ours = urlsplit(url), urlsplit(known)
+        return bool(ours.hostname) and (
+            (asked.scheme, asked.hostname, asked.port) == (ours.scheme, ours.hostname, ours.port)
+        )
+    except ValueError:  # a port that is none
+        return False

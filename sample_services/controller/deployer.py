@@ -16,12 +16,19 @@ from typing import Any
 from sample_services.config import SamplesConfig
 from sample_services.controller import domain
 from sample_services.controller.analysis_client import AnalysisClient
-from sample_services.controller.commands import Command
+from sample_services.controller.commands import Artifact, Command
 from sample_services.controller.domain import Deployment, Release, release_of
 from sample_services.controller.fleet import Fleet
 from sample_services.controller.journal import Journal
+from sample_services.controller.ledger import AdmissionLedger, Admitted
+from sample_services.controller.leftovers import leftovers
 from sample_services.controller.publisher import Publisher
-from sample_services.errors import CommandRefusedError, DeploymentError, SamplesError
+from sample_services.errors import (
+    CommandRefusedError,
+    DeploymentError,
+    SamplesError,
+    ZygoteError,
+)
 from sample_services.instances import ARM_BASELINE, ARM_CANARY, ARM_STABLE, InstanceSpec
 from sample_services.layout import ZONES, arm_zones, slot_name
 from sample_services.playback.builds import STABLE, build_of
@@ -35,6 +42,8 @@ TAKEN_TIMEOUT_S = 0.5
 #: The only service that has releases to choose from.
 DEPLOYABLE = "playback"
 HISTORY_LIMIT = 200
+#: Beyond the grace for leftovers of a predecessor: time to start and to notice.
+SETTLE_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,14 @@ class Deployer:
         fleet: Fleet,
         analysis: AnalysisClient,
         journal: Journal,
+        ledger: AdmissionLedger,
         clock: Clock,
     ) -> None:
         self._config = config
         self._fleet = fleet
         self._analysis = analysis
         self._journal = journal
+        self._ledger = ledger
         self._clock = clock
         self._split: Split | None = None
         self._hidden: set[str] = set()
@@ -72,19 +83,23 @@ class Deployer:
         self._expiry: asyncio.TimerHandle | None = None
         self.publisher = Publisher(self._build_table, clock)
 
+    def resume(self) -> None:
+        """Publish what runs, and finish what a predecessor of this process had begun."""
+        self.on_fleet_change()
+        for admitted in self._ledger.unfinished():
+            self._spawn(self._settle(admitted))
+
     def on_fleet_change(self) -> None:
-        """Publish what runs now, and clear away arms that belong to no deployment of ours."""
-        running = {instance.instance_id for instance in self._fleet.instances.values()}
-        self.publisher.keep_readers(running)
-        self.publisher.publish()
+        """Publish what runs now, and clear away what belongs to no deployment of ours."""
         if self._active is None:
-            orphans = [
-                slot for slot, i in self._fleet.instances.items() if i.spec.arm != ARM_STABLE
-            ]
-            new = [slot for slot in orphans if slot not in self._hidden]
+            extra = leftovers(self._fleet.instances.values(), DEPLOYABLE)
+            new = [slot for slot in extra if slot not in self._hidden]
             if new:
                 self._hidden.update(new)
                 self._spawn(self._clear(new))
+        running = {instance.instance_id for instance in self._fleet.instances.values()}
+        self.publisher.keep_readers(running)
+        self.publisher.publish()
 
     def find(self, deployment_id: str) -> Deployment | None:
         """A deployment of this deployer's life."""
@@ -145,8 +160,8 @@ class Deployer:
         target = deployment.baseline if command.action == "rollback" else deployment.canary
         if (
             command.service != deployment.service
-            or command.release_version != deployment.canary.version
-            or command.target_version != target.version
+            or command.release != _artifact(deployment.canary)
+            or command.target != _artifact(target)
         ):
             raise CommandRefusedError(422, "wrong_release", "release or target is not ours")
 
@@ -181,16 +196,40 @@ class Deployer:
         )
         if command.action == "rollback":
             await self._roll_back(deployment)
+            done = True
         else:
-            await self._promote(deployment)
+            done = await self._promote(deployment)
         done_unix_nano = self._clock.wall_unix_nano()
         await acknowledged
-        delivered = await self._analysis.report(
-            command.confirm_url, "completed", done_unix_nano, f"{command.action} completed"
+        if done:
+            delivered = await self._analysis.report(
+                command.confirm_url, "completed", done_unix_nano, f"{command.action} completed"
+            )
+            self._journal.write(
+                "completed_reported", deployment_id=deployment.deployment_id, delivered=delivered
+            )
+        self._ledger.finish(command.decision_id)
+
+    async def _settle(self, admitted: Admitted) -> None:
+        """Report a command a predecessor began when the processes show it done; begin nothing."""
+        await self._fleet.settled(self._is_tidy, self._config.drain_timeout_s + SETTLE_MARGIN_S)
+        stable = {i.spec.slot for i in self._fleet.instances.values() if i.spec.arm == ARM_STABLE}
+        promoted = any(f"/{admitted.deployment_id}/" in slot for slot in stable)
+        done = admitted.action == "rollback" or promoted
+        delivered = done and await self._analysis.report(
+            admitted.confirm_url,
+            "completed",
+            self._clock.wall_unix_nano(),
+            f"{admitted.action} completed, seen after a restart of the deployer",
         )
         self._journal.write(
-            "completed_reported", deployment_id=deployment.deployment_id, delivered=delivered
+            "settled", deployment_id=admitted.deployment_id, done=done, delivered=delivered
         )
+        self._ledger.finish(admitted.decision_id)
+
+    def _is_tidy(self) -> bool:
+        extra = leftovers(self._fleet.instances.values(), DEPLOYABLE)
+        return not extra and not self._fleet.leaving()
 
     async def _expire(self, deployment: Deployment) -> None:
         if deployment.state != domain.OBSERVING:
@@ -209,8 +248,11 @@ class Deployer:
         )
         self._finish(deployment, domain.ROLLED_BACK, "both arms are gone")
 
-    async def _promote(self, deployment: Deployment) -> None:
-        """New stable instances first, then the routes, then the old ones and the arms go."""
+    async def _promote(self, deployment: Deployment) -> bool:
+        """New stable instances first, then the routes, then the old ones and the arms go.
+
+        False when the new ones do not start; then the canary is taken back instead.
+        """
         specs = self._stable_specs(deployment)
         old = [
             slot
@@ -218,7 +260,15 @@ class Deployer:
             if instance.spec.service == deployment.service and instance.spec.arm == ARM_STABLE
         ]
         self._hidden.update(spec.slot for spec in specs)
-        await self._fleet.start(specs)
+        try:
+            await self._fleet.start(specs)
+        except ZygoteError as error:
+            deployment.note(self._clock.wall_unix_nano(), f"not promoted: {error}")
+            await self._fleet.stop(
+                [spec.slot for spec in specs], grace_s=self._config.drain_timeout_s
+            )
+            await self._roll_back(deployment)
+            return False
         self._hidden.difference_update(spec.slot for spec in specs)
         leaving = [*old, *self._slots_of(deployment)]
         await self._unroute(leaving)
@@ -228,6 +278,7 @@ class Deployer:
         await self._fleet.stop(leaving, grace_s=self._config.drain_timeout_s)
         deployment.canary_gone_unix_nano = self._clock.wall_unix_nano()
         self._finish(deployment, domain.PROMOTED, f"{deployment.canary.version} is stable")
+        return True
 
     async def _unroute(self, slots: Sequence[str]) -> None:
         self._split = None
@@ -243,7 +294,7 @@ class Deployer:
         self._step(deployment, state, what)
 
     async def _clear(self, slots: Sequence[str]) -> None:
-        self._journal.write("orphans_cleared", slots=list(slots))
+        self._journal.write("leftovers_cleared", slots=list(slots))
         await self._fleet.stop(slots, grace_s=self._config.drain_timeout_s)
         self._hidden.difference_update(slots)
 
@@ -355,3 +406,7 @@ class Deployer:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("deployment work failed", exc_info=task.exception())
+
+
+def _artifact(release: Release) -> Artifact:
+    return Artifact(version=release.version, digest=release.digest)

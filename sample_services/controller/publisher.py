@@ -22,6 +22,7 @@ class Publisher:
         self._first_version = clock.wall_unix_nano() // 1_000_000
         self._changed = asyncio.Event()
         self._readers: dict[str, tuple[int, float]] = {}
+        self.closed = False
         self.table: RoutingTable = EMPTY_TABLE
 
     def publish(self) -> int:
@@ -65,5 +66,6 @@ class Publisher:
         )
 
     def close(self) -> None:
-        """Answer whoever waits, so that the process can end."""
+        """Answer whoever waits, so that the process can end; nobody should begin to wait."""
+        self.closed = True
         self._changed.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from analysis.webhooks.verify import VerificationError, verify
 from sample_services.errors import CommandRefusedError
 
 
@@ -13,11 +14,9 @@ def verified_id(headers: Mapping[str, str], body: bytes, secret_file: Path, now_
 
     The secret is read at every message, so that a rotated file takes effect at once.
     """
-    from analysis.webhooks.verify import VerificationError, verify  # noqa: PLC0415
-
     try:
         secrets = secret_file.read_text().split()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CommandRefusedError(401, "no_secret", f"no webhook secret: {error}") from None
     try:
         verify(headers, body, secrets, now_unix_s)

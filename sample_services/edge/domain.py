@@ -65,22 +65,36 @@ def stock_rows() -> list[dict[str, object]]:
 
 
 class PlayMemory:
-    """Which arm served a play, until its report comes; the oldest are forgotten beyond ``limit``.
+    """Which arm served a play and whether it was reported; the oldest are forgotten beyond
+    ``limit``.
 
     A report may arrive after the routes changed; it belongs to the arm that was in force when the
-    viewer pressed play.
+    viewer pressed play. And it may arrive twice, when the device did not get our answer; a start
+    has one outcome.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._arms: OrderedDict[str, Arm] = OrderedDict()
+        self._plays: OrderedDict[str, tuple[Arm, bool]] = OrderedDict()
 
     def remember(self, play_id: str, arm: Arm) -> None:
         """Note the arm of a play."""
-        self._arms[play_id] = arm
-        if len(self._arms) > self._limit:
-            self._arms.popitem(last=False)
+        self._note(play_id, arm, reported=False)
 
     def recall(self, play_id: str) -> Arm | None:
-        """The arm of a play, once; None when it is not known here."""
-        return self._arms.pop(play_id, None)
+        """The arm of a play; None when it is not known here."""
+        play = self._plays.get(play_id)
+        return None if play is None else play[0]
+
+    def report(self, play_id: str, arm: Arm) -> bool:
+        """Note that the play of ``arm`` was reported; false when it had been already."""
+        known = self._plays.get(play_id)
+        if known is not None and known[1]:
+            return False
+        self._note(play_id, arm, reported=True)
+        return True
+
+    def _note(self, play_id: str, arm: Arm, *, reported: bool) -> None:
+        self._plays[play_id] = (arm, reported)
+        if len(self._plays) > self._limit:
+            self._plays.popitem(last=False)

@@ -1,5 +1,8 @@
 """The audience: who presses play, what they wait, whether they see a picture. Pure but for the rng.
 
+All chance is drawn when a viewer arrives, in the order of arrival: the same seed brings the same
+people with the same luck, whatever the services make of them.
+
 Start-up time is composed, not slept: the measured wait for the manifest counts five times (a real
 device makes several such round trips before its first frame), plus the time to fetch the first
 segment at the device's throughput.
@@ -46,6 +49,18 @@ LEAVE_RATIO_PER_S: Final = 0.058
 
 
 @dataclass(frozen=True, slots=True)
+class Luck:
+    """What no service decides about a start."""
+
+    #: The device's own trouble, None for the many that have none.
+    trouble: str | None
+    #: Seconds the device takes to fetch a first segment of the nominal size.
+    segment_s: float
+    #: In [0, 1): leaves when the probability to leave is larger.
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """One press of play (or one look at the home page)."""
 
@@ -55,6 +70,7 @@ class Viewer:
     isp: str
     title: str
     zone: str
+    luck: Luck
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,31 +107,35 @@ class Audience:
             isp=_by_share(ISPS, ISP_SHARES, unit_interval("isp", account)),
             title=title_id(min(rank, len(self._popularity) - 1)),
             zone="a" if unit_interval("zone", account) < 0.5 else "b",
+            luck=self._next_luck(),
         )
 
-    def start(
-        self, viewer: Viewer, *, status: int, body: Mapping[str, Any], request_s: float
-    ) -> Outcome:
-        """What the device makes of the edge's answer; ``status`` 0 = no answer at all."""
-        trouble = float(self._rng.random())
-        kind = int(self._rng.integers(len(DEVICE_TROUBLES)))
-        segment_s = float(
-            self._rng.lognormal(math.log(FIRST_SEGMENT_MEDIAN_S), FIRST_SEGMENT_SIGMA)
+    def _next_luck(self) -> Luck:
+        kind = DEVICE_TROUBLES[int(self._rng.integers(len(DEVICE_TROUBLES)))]
+        return Luck(
+            trouble=kind if self._rng.random() < DEVICE_TROUBLE_RATIO else None,
+            segment_s=float(
+                self._rng.lognormal(math.log(FIRST_SEGMENT_MEDIAN_S), FIRST_SEGMENT_SIGMA)
+            ),
+            patience=float(self._rng.random()),
         )
-        leaving = float(self._rng.random())
-        if status != 200:
-            return refused(status, body)
-        site = str(body["locations"][0]["site"])
-        start = body["start"]
-        if start["rendition"] not in encoded_renditions(viewer.title):
-            return Outcome("failure_technical", error_type="segment_missing", cdn_site=site)
-        if trouble < DEVICE_TROUBLE_RATIO:
-            return Outcome("failure_technical", error_type=DEVICE_TROUBLES[kind], cdn_site=site)
-        size = float(start["first_segment_megabits"]) / NOMINAL_MEGABITS[viewer.device_class]
-        startup_s = REQUEST_WEIGHT * request_s + segment_s * size
-        if leaving < LEAVE_RATIO_PER_S * (startup_s - PATIENCE_S):
-            return Outcome("abandoned", cdn_site=site)
-        return Outcome("success", startup_s=startup_s, cdn_site=site)
+
+
+def start_of(viewer: Viewer, *, status: int, body: Mapping[str, Any], request_s: float) -> Outcome:
+    """What the device makes of the edge's answer; ``status`` 0 = no answer at all."""
+    if status != 200:
+        return refused(status, body)
+    site = str(body["locations"][0]["site"])
+    start = body["start"]
+    if start["rendition"] not in encoded_renditions(viewer.title):
+        return Outcome("failure_technical", error_type="segment_missing", cdn_site=site)
+    if viewer.luck.trouble is not None:
+        return Outcome("failure_technical", error_type=viewer.luck.trouble, cdn_site=site)
+    size = float(start["first_segment_megabits"]) / NOMINAL_MEGABITS[viewer.device_class]
+    startup_s = REQUEST_WEIGHT * request_s + viewer.luck.segment_s * size
+    if viewer.luck.patience < LEAVE_RATIO_PER_S * (startup_s - PATIENCE_S):
+        return Outcome("abandoned", cdn_site=site)
+    return Outcome("success", startup_s=startup_s, cdn_site=site)
 
 
 def refused(status: int, body: Mapping[str, Any]) -> Outcome:

@@ -16,7 +16,7 @@ import uvloop
 from sample_services.latency import seeded
 from sample_services.routes_feed import RoutesFeed
 from sample_services.serving import Birth
-from sample_services.traffic.domain import Audience, Outcome, Viewer
+from sample_services.traffic.domain import Audience, Outcome, Viewer, start_of
 from telemetry.clock import Clock, SystemClock
 
 logger = logging.getLogger("samples.viewers")
@@ -25,6 +25,7 @@ PLAY_TIMEOUT_S: Final = 5.0
 #: Devices report in batches; at least twice a second, so that a verdict need not wait.
 FLUSH_INTERVAL_S: Final = 0.25
 REPORT_INTERVAL_S: Final = 1.0
+REPORT_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 BATCH_LIMIT: Final = 500
 #: Unsent events beyond this are dropped, oldest first, and counted.
 BACKLOG_LIMIT: Final = 5_000
@@ -91,8 +92,8 @@ class Viewers:
             due_s += audience.gap_s(rate_per_s)
             viewer = audience.next_viewer()
             wait_s = due_s - self._clock.monotonic_s()
-            if wait_s > 0.0:
-                await asyncio.sleep(wait_s)
+            # Also when late: others must get their turn while this catches up.
+            await asyncio.sleep(max(wait_s, 0.0))
             if len(self._under_way) >= IN_FLIGHT_LIMIT:
                 self._counts["not_begun"] += 1
                 continue
@@ -118,7 +119,7 @@ class Viewers:
         begun_s = self._clock.monotonic_s()
         status, body = await self._ask("POST", "/v1/play", viewer.zone, data=orjson.dumps(wish))
         request_s = self._clock.monotonic_s() - begun_s
-        outcome = self._audience.start(viewer, status=status, body=body, request_s=request_s)
+        outcome = start_of(viewer, status=status, body=body, request_s=request_s)
         self._counts[f"plays_{outcome.outcome}"] += 1
         if status not in {200, 403}:
             self._counts["plays_http_failed"] += 1
@@ -152,7 +153,7 @@ class Viewers:
             self._counts["events_dropped"] += 1
 
     async def _flush(self) -> None:
-        for zone, events in self._events.items():
+        for zone, events in list(self._events.items()):
             batch = events[:BATCH_LIMIT]
             if not batch:
                 continue
@@ -169,9 +170,9 @@ class Viewers:
         url = f"{self._birth.controller_url}/v1/traffic"
         counts = dict(self._counts) | {"in_flight": len(self._under_way)}
         try:
-            async with self._session.post(url, json=counts):
+            async with self._session.post(url, json=counts, timeout=REPORT_TIMEOUT):
                 pass
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             logger.warning("traffic not reported: %s", type(error).__name__)
 
     async def _every(self, interval_s: float, act: Callable[[], Awaitable[None]]) -> None:

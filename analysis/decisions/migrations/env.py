@@ -2,5 +2,10 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    render_as_batch=True,
+    # SQLite can roll back tables too, once the driver does not begin transactions by itself.
+    transactional_ddl=True,
+)
 context.run_migrations()

@@ -112,7 +112,8 @@ connection = store._inserts.get()
 store._inserts.put(connection)
 connection.query("CREATE TABLE trap (x UInt8) ENGINE = Memory")
 connection.query("INSERT INTO trap VALUES (1)")
-view = connection.query("SELECT as_select FROM system.tables WHERE name = '{broken_view}'", "TSVRaw")
+found = "SELECT as_select FROM system.tables WHERE name = '{broken_view}'"
+view = connection.query(found, "TSVRaw")
 select = view.data().strip()
 connection.query(
     "ALTER TABLE {broken_view} MODIFY QUERY SELECT * FROM (" + select
@@ -138,7 +139,7 @@ store.close()
     )
     assert run.returncode == 0, run.stderr[-2000:]
     lines = run.stdout.split("\n")
-    assert lines[0] == "failed StoreUnavailable"
+    assert lines[0] == "failed SuspectSegment"
     assert lines[1] == lines[2] == ("rows 50" if message_of == "traces" else "rows 30")
     is_traces = message_of == "traces"
     assert lines[3:9] == [
@@ -181,7 +182,7 @@ def run_until(store_path, segments, *, kill_after: tuple[str, float] | None):
 
 @pytest.mark.slow
 def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path, otlp, t0):
-    """Killed again and again in the middle of inserts or before the file is removed, then replayed."""
+    """Killed again and again in inserts or before a file is removed, then replayed."""
     segments, store_path = tmp_path / "segments", tmp_path / "store"
     segments.mkdir()
     count = 8

@@ -33,6 +33,7 @@ def good(otlp, t0, service="odd"):
         lambda body: b"\xff" * 40,
         lambda body: body + b"\x0a\xff\xff\xff\xff\x7f",
     ],
+    ids=["truncated", "garbage", "endless field"],
 )
 def test_undecodable_bytes_poison_the_segment(store, otlp, t0, tmp_path, broken):
     """Truncation and garbage raise PoisonedSegment and store nothing."""

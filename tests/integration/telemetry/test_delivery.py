@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -30,6 +31,11 @@ def build(url, **changes):
         "environ": {},
     } | changes
     return provider.build(settings.resolve("playback", **options), clock=SystemClock())
+
+
+def told(caplog):
+    """What the library logged; exporters left behind by other tests may still be talking."""
+    return sorted(r.getMessage() for r in caplog.records if r.name == "telemetry")
 
 
 def end_spans(made, count):
@@ -82,9 +88,9 @@ def test_partial_success_is_counted_and_told_once(otlp, caplog):
         stats.traces.partial_successes,
     ) == (10, 6, 4, 0, 2)
     assert (stats.metrics.rejected, stats.metrics.partial_successes) == (2, 2)
-    assert sorted(record.args[-1] for record in caplog.records) == [
-        "too old",
-        "unknown temporality",
+    assert told(caplog) == [
+        "collector on metrics: 1 items rejected: unknown temporality",
+        "collector on traces: 2 items rejected: too old",
     ]
     made.shutdown()
 
@@ -175,6 +181,24 @@ def test_a_refusal_is_dropped_at_once(otlp):
     made.shutdown()
 
 
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(otlp, caplog):
+    """Four lost exports are one line, and the exporters' own line per loss is left out."""
+    otlp.statuses = [400, 307, 404, 400]
+    made = build(otlp.url, span_delay_s=3600.0)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            end_spans(made, 2)
+            made.tracer_provider.force_flush()
+    lines = [r.getMessage() for r in caplog.records if "traces" in r.getMessage()]
+    assert lines == [
+        "collector does not take traces, still trying: status 400",
+        "collector takes traces again; 8 items were lost meanwhile",
+    ]
+    assert not [r for r in caplog.records if "batch code: 40" in r.getMessage()]
+    assert made.stats().traces.acknowledged == 2
+    made.shutdown()
+
+
 def test_ending_does_not_wait_for_a_dead_collector(free_port):
     """shutdown() is bounded although both signals have something to say."""
     made = build(f"http://127.0.0.1:{free_port}")
@@ -186,7 +210,7 @@ def test_ending_does_not_wait_for_a_dead_collector(free_port):
     assert made.stats().traces.dropped == 1
 
 
-def test_ending_does_not_wait_for_a_collector_that_never_answers():
+def test_ending_does_not_wait_for_a_collector_that_never_answers(eventually):
     """A listening socket that accepts and stays silent cannot hold the service."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         made = build(f"http://127.0.0.1:{silent.getsockname()[1]}", span_delay_s=0.01)
@@ -194,6 +218,8 @@ def test_ending_does_not_wait_for_a_collector_that_never_answers():
         started_s = time.monotonic()
         made.shutdown(timeout_s=0.5)
         assert time.monotonic() - started_s < 2.0
+    # What was left behind ends with the connection, before it can speak in another test.
+    eventually(lambda: "TelemetryShutdown" not in {t.name for t in threading.enumerate()})
 
 
 def test_emitting_never_blocks_while_the_collector_is_away(free_port):

@@ -1,0 +1,102 @@
+"""Bodies the API takes, read strictly: every field known, typed and bounded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from analysis.decisions.records import Arm, Declaration
+from analysis.errors import BadRequestError
+from analysis.params import LATEST_UNIX_NANO
+
+#: Instances of one arm that may be named.
+MAX_INSTANCES: Final = 1_000
+#: Complaints about one body that are told.
+MAX_COMPLAINTS: Final = 5
+
+# What telemetry allows in deployment ids, but for the slash: it is a part of paths here.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}$")]
+ShortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+# Printable, no control characters: it is shown to people and signed.
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+UnixNano = Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ArmBody(_Strict):
+    """One arm of a declaration."""
+
+    version: Label
+    digest: Label
+    instances: Annotated[list[Label], Field(max_length=MAX_INSTANCES)]
+
+
+class DeclarationBody(_Strict):
+    """POST /api/v1/canaries."""
+
+    deployment_id: Name
+    environment: ShortName
+    service: ShortName
+    baseline: ArmBody
+    canary: ArmBody
+    started_unix_nano: UnixNano
+    expires_unix_nano: UnixNano
+
+
+class StatusBody(_Strict):
+    """POST /api/v1/decisions/{decision_id}/status."""
+
+    status: Literal["acknowledged", "completed"]
+    unix_nano: UnixNano
+    detail: Annotated[str, StringConstraints(max_length=2_000)] = ""
+
+
+def read_declaration(raw: bytes) -> Declaration:
+    """A declaration. Raises BadRequestError."""
+    body = _read(DeclarationBody, raw)
+    if body.expires_unix_nano <= body.started_unix_nano:
+        raise BadRequestError(
+            "expires_unix_nano is not after started_unix_nano",
+            accepted="expires_unix_nano > started_unix_nano",
+        )
+    return Declaration(
+        deployment_id=body.deployment_id,
+        environment=body.environment,
+        service=body.service,
+        baseline=_arm(body.baseline),
+        canary=_arm(body.canary),
+        started_unix_nano=body.started_unix_nano,
+        expires_unix_nano=body.expires_unix_nano,
+    )
+
+
+def read_status(raw: bytes) -> StatusBody:
+    """A status report. Raises BadRequestError."""
+    return _read(StatusBody, raw)
+
+
+def _arm(body: ArmBody) -> Arm:
+    return Arm(body.version, body.digest, tuple(body.instances))
+
+
+Body = TypeVar("Body", bound=_Strict)
+
+
+def _read(model: type[Body], raw: bytes) -> Body:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        complaints = [
+            f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise BadRequestError(
+            "; ".join(complaints[:MAX_COMPLAINTS]),
+            accepted="a JSON object with " + ", ".join(model.model_fields),
+        ) from None

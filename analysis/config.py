@@ -1,0 +1,82 @@
+"""Settings of the analysis. No defaults here: values live in ``davylamp/defaults.toml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from analysis.decisions.policy import MODES, Mode
+from analysis.errors import StartError
+from analysis.runner.config import RunnerConfig
+
+#: Addresses that need no authentication to be safe from strangers.
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """The receiver of commands."""
+
+    #: Name in the commands' audience; the receiver refuses any other.
+    endpoint_id: str
+    #: Where commands are posted to; http or https.
+    url: str
+    #: One ``whsec_`` secret a line, newest first; read at every attempt. All of them sign.
+    secret_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisConfig:
+    """Everything the analysis needs to know; port 0 means "any free port"."""
+
+    host: str
+    api_port: int
+    #: Base address of the collector's read API, such as http://127.0.0.1:4319.
+    collector_url: str
+    #: OTLP/HTTP base address for the analysis' own telemetry, such as http://127.0.0.1:4318.
+    otlp_endpoint: str
+    #: SQLAlchemy URL of the ledger.
+    database_url: str
+    #: Holds the token writers must show; one line.
+    api_token_file: Path
+    endpoint: EndpointConfig
+    #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
+    mode: Mode
+    #: A command not delivered this long after its decision is never sent again.
+    decision_lifetime_s: float
+    #: A delivered decision that telemetry does not show within this time is reported to people.
+    confirm_timeout_s: float
+    #: TOML file with the rule canaries are judged by; empty = the shipped rule.
+    canary_config_path: str
+    runner: RunnerConfig
+
+
+def check(config: AnalysisConfig) -> None:
+    """Refuse what cannot work, before anything is started. Raises StartError."""
+    if config.host not in LOOPBACK_HOSTS:
+        raise StartError(
+            f"[analysis] host = {config.host!r}: only loopback (127.0.0.1, ::1) is accepted,"
+            " because readers are not authenticated"
+        )
+    if config.mode not in MODES:
+        raise StartError(
+            f"[analysis] mode = {config.mode!r} is unknown; accepted: {', '.join(MODES)}"
+        )
+    for name in ("decision_lifetime_s", "confirm_timeout_s"):
+        if not getattr(config, name) > 0:
+            raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")
+    _check_url("endpoint.url", config.endpoint.url)
+    _check_url("collector_url", config.collector_url)
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+        parts = urlsplit("")
+    # A password in a URL would end in logs and pages.
+    if not is_usable or "@" in parts.netloc:
+        raise StartError(f"[analysis] {name} must be http(s)://host[:port]/path without user names")

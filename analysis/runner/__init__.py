@@ -1,0 +1,1 @@
+"""What runs: looks at canaries, proof of what was commanded, objectives, anomalies."""

@@ -1,0 +1,241 @@
+"""Objectives and anomalies of the whole fleet: one question per metric, asked every few seconds.
+
+At start the recent past is read back from the collector, so a restart neither forgets an incident
+nor announces it a second time. An anomaly or a burning budget is told and shown; it never rolls
+anything back, because it knows no release to blame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from analysis.anomaly.signals import Signal, SignalsConfig
+from analysis.anomaly.watch import AnomalyEdge, AnomalyState, AnomalyWatch
+from analysis.decisions.ledger import Ledger
+from analysis.decisions.records import SloPoint
+from analysis.reading.answers import SeriesAnswer
+from analysis.reading.client import CollectorClient
+from analysis.reading.errors import ReadingError
+from analysis.reading.fleet_counts import failures_by_split, steps_of
+from analysis.reading.steps import SECOND_NS, closed_until
+from analysis.runner.config import RunnerConfig
+from analysis.runner.feedback import Feedback
+from analysis.slo.objectives import Objective
+from analysis.slo.tracker import AlertEdge, SloStatus, SloTracker
+from telemetry.clock import Clock
+
+logger = logging.getLogger("analysis.fleet")
+
+#: Steps per question while reading back the past.
+MAX_STEPS: Final = 1_000
+
+
+@dataclass(slots=True)
+class _Question:
+    """One metric, every attribute anybody here needs of it, and how far it was taken."""
+
+    metric: str
+    group_by: tuple[str, ...]
+    taken_until_unix_nano: int
+
+
+class Fleet:
+    """All objectives and all watched series. ``tick()`` is called by one task."""
+
+    def __init__(
+        self,
+        client: CollectorClient,
+        ledger: Ledger,
+        feedback: Feedback,
+        clock: Clock,
+        config: RunnerConfig,
+        *,
+        objectives: Sequence[Objective],
+        signals: SignalsConfig,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._feedback = feedback
+        self._clock = clock
+        self._config = config
+        self._step_ns = config.fleet_step_s * SECOND_NS
+        self._signals = signals.signals
+        self._watch = AnomalyWatch(signals, float(config.fleet_step_s))
+        self._objectives = tuple(objectives)
+        self._trackers: list[SloTracker] = []
+        self._anomalous: set[str] = set()
+        self._questions: list[_Question] = []
+        self._point_due_unix_nano = 0
+        self.is_caught_up = False
+
+    async def start(self) -> None:
+        """Know what was on before this process; raises LedgerUnavailableError."""
+        slos = await asyncio.to_thread(self._ledger.statuses, "slo")
+        anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
+        firing = {status["name"]: _firing(status) for status in slos}
+        self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
+        self._trackers = [
+            SloTracker(
+                objective,
+                self._config.fleet_step_s,
+                self._config.fleet_stale_s,
+                firing.get(objective.name, frozenset()),
+            )
+            for objective in self._objectives
+        ]
+        now = self._clock.wall_unix_nano()
+        since = (now - self._config.fleet_backfill_s * SECOND_NS) // self._step_ns * self._step_ns
+        self._questions = [
+            _Question(metric, keys, since)
+            for metric, keys in _attributes(self._objectives, self._signals).items()
+        ]
+
+    async def tick(self) -> None:
+        """Take what is new and publish how everything stands; a failed reading is no data."""
+        now = self._clock.wall_unix_nano()
+        edges: list[AnomalyEdge] = []
+        try:
+            reached = [await self._advance(question, now, edges) for question in self._questions]
+            is_caught_up = all(reached)
+        except ReadingError as error:
+            logger.info("the fleet is not read: %s", error)
+            is_caught_up = self.is_caught_up
+        if not is_caught_up:
+            return  # the past is being read back; its edges are history
+        if not self.is_caught_up:
+            self.is_caught_up = True
+            edges = self._differences()
+        await self._publish(now, edges)
+
+    async def _advance(self, question: _Question, now: int, edges: list[AnomalyEdge]) -> bool:
+        """Take the closed steps of one metric; whether that reached the present."""
+        start = question.taken_until_unix_nano
+        to = min(now, start + MAX_STEPS * self._step_ns)
+        answer = await self._client.increase(
+            question.metric,
+            from_unix_nano=start,
+            to_unix_nano=max(to, start + 1),
+            step_ns=self._step_ns,
+            matches=(),
+            group_by=question.group_by,
+        )
+        until = closed_until(
+            start,
+            self._step_ns,
+            newest_unix_nano=answer.newest_start_unix_nano,
+            now_unix_nano=now,
+            upto_unix_nano=to,
+            # Completeness before speed: wait for data as long as it may be called fresh.
+            config=replace(self._config.reading, settle_max_s=self._config.fleet_stale_s),
+        )
+        for step in steps_of(answer, until):
+            self._take(question.metric, answer, step, edges)
+        question.taken_until_unix_nano = until
+        return to >= now
+
+    def _take(
+        self, metric: str, answer: SeriesAnswer, start: int, edges: list[AnomalyEdge]
+    ) -> None:
+        for tracker in self._trackers:
+            objective = tracker.objective
+            if objective.total.metric != metric:
+                continue
+            found = failures_by_split(
+                answer,
+                start,
+                outcome_attribute=objective.total.attribute,
+                split_by="",
+                outcome=objective.outcome,
+            )
+            if found:
+                bad, total = found[""]
+                tracker.take(start // SECOND_NS, total - bad, bad)
+        for signal in self._signals:
+            if signal.metric != metric:
+                continue
+            counts = failures_by_split(
+                answer,
+                start,
+                outcome_attribute=signal.outcome_attribute,
+                split_by=signal.split_by,
+                outcome=signal.outcome,
+            )
+            edges += self._watch.step(signal, start + self._step_ns, counts)
+
+    def _differences(self) -> list[AnomalyEdge]:
+        """After reading back: what is anomalous now and was not known to be, and the reverse."""
+        edges = []
+        for one in self._watch.series:
+            is_anomalous = one.state is AnomalyState.ANOMALOUS
+            if is_anomalous != (one.name in self._anomalous):
+                edges.append(AnomalyEdge(one.name, one.service, is_anomalous, one.summary()))
+        return edges
+
+    # --- publishing -------------------------------------------------------------------------
+
+    async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
+        found = [tracker.evaluate(now) for tracker in self._trackers]
+        slos = [status for status, _ in found]
+        self._feedback.fleet(slos, self._watch.series)
+        with_points = now >= self._point_due_unix_nano
+        if with_points:
+            self._point_due_unix_nano = now + round(self._config.slo_history_interval_s * SECOND_NS)
+        alerts = [(status, edge) for status, news in found for edge in news]
+        await asyncio.to_thread(self._store, slos, alerts, edges, with_points=with_points)
+
+    def _store(
+        self,
+        slos: Sequence[SloStatus],
+        alerts: Sequence[tuple[SloStatus, AlertEdge]],
+        edges: Sequence[AnomalyEdge],
+        *,
+        with_points: bool,
+    ) -> None:
+        """Blocking; events first, so that a status never shows what the timeline does not know."""
+        for status, edge in alerts:
+            word = "burns" if edge.is_firing else "no longer burns"
+            title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
+            service = status.objective.service
+            self._ledger.record_event("slo_alert", service, title, detail=edge.text)
+        for anomaly in edges:
+            word = "Unusual" if anomaly.is_anomalous else "Back to normal"
+            title = f"{word}: {anomaly.name}"
+            self._ledger.record_event("anomaly", anomaly.service, title, detail=anomaly.text)
+        self._ledger.put_statuses("slo", {s.objective.name: s.to_json() for s in slos}, only=True)
+        anomalies = {one.name: one.to_json() for one in self._watch.series}
+        self._ledger.put_statuses("anomaly", anomalies, only=True)
+        if with_points:
+            for status in slos:
+                self._ledger.record_slo_point(status.objective.name, _point(status))
+
+
+def _attributes(
+    objectives: Sequence[Objective], signals: Sequence[Signal]
+) -> dict[str, tuple[str, ...]]:
+    """Metric -> every attribute asked of it."""
+    wanted: dict[str, list[str]] = {}
+    for objective in objectives:
+        wanted.setdefault(objective.total.metric, []).append(objective.total.attribute)
+    for signal in signals:
+        wanted.setdefault(signal.metric, []).extend([signal.outcome_attribute, signal.split_by])
+    return {metric: tuple(dict.fromkeys(keys)) for metric, keys in wanted.items()}
+
+
+def _firing(status: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(burn["severity"] for burn in status["burn_rates"] if burn["firing"])
+
+
+def _point(status: SloStatus) -> SloPoint:
+    """The first window pair is the one drawn."""
+    burn = status.burns[0] if status.burns else None
+    return SloPoint(
+        unix_nano=status.evaluated_unix_nano,
+        error_ratio=status.budget.error_ratio,
+        budget_remaining_ratio=status.budget.remaining_ratio,
+        burn_rate_short=None if burn is None else burn.short_burn,
+        burn_rate_long=None if burn is None else burn.long_burn,
+    )

@@ -1,0 +1,205 @@
+"""The analysis process: ledger, runner, delivery and API in one event loop, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import uvicorn
+import uvloop
+from prometheus_client import CollectorRegistry
+
+import telemetry
+from analysis.api import Desk, build_app
+from analysis.config import AnalysisConfig, check
+from analysis.decisions.ledger import Ledger
+from analysis.errors import SecretError, StartError
+from analysis.metrics import LedgerMetrics, Metrics
+from analysis.reading.client import CollectorClient
+from analysis.runner.runner import Rules, Runner, load_rules
+from analysis.webhooks.deliver import Deliverer
+from analysis.webhooks.events import Addressing
+from analysis.webhooks.signing import read_secrets
+from telemetry.clock import Clock, SystemClock
+
+logger = logging.getLogger("davylamp.analysis")
+
+#: Open requests may finish this long after SIGTERM.
+GRACEFUL_SHUTDOWN_S: Final = 1
+#: What the runner has begun may finish this long; then it is cut off, the ledger knows the rest.
+RUNNER_STOP_S: Final = 1.5
+#: The last of our own telemetry may take this long to leave.
+TELEMETRY_STOP_S: Final = 1.0
+SERVICE_NAME: Final = "davylamp-analysis"
+BACKLOG: Final = 128
+
+
+def run(config: AnalysisConfig) -> int:
+    """Serve until SIGTERM or SIGINT. 0 = ended as asked, 1 = could not start or go on."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Migrations tell every step; one that fails ends the start with its sentence anyway.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        check(config)
+        rules = load_rules(config.runner, config.canary_config_path)
+        _check_files(config)
+        listener = _listen(config.host, config.api_port)
+    except StartError as error:
+        print(f"analysis cannot start: {error}", file=sys.stderr)
+        return 1
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(config, rules, listener, SystemClock()))
+        except StartError as error:
+            print(f"analysis cannot start: {error}", file=sys.stderr)
+            return 1
+
+
+async def _serve(
+    config: AnalysisConfig, rules: Rules, listener: socket.socket, clock: Clock
+) -> int:
+    url = base_url(config.host, listener.getsockname()[1])
+    addressing = Addressing(
+        endpoint_id=config.endpoint.endpoint_id,
+        url=config.endpoint.url,
+        analysis_url=url,
+        decision_lifetime_s=config.decision_lifetime_s,
+    )
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    with contextlib.closing(Ledger.open(config.database_url, clock, addressing)) as ledger:
+        registry.register(LedgerMetrics(ledger))
+        rng = np.random.default_rng()
+        deliverer = Deliverer(ledger, config.endpoint, clock, rng, metrics)
+        desk = Desk(
+            ledger,
+            clock,
+            metrics,
+            token_file=config.api_token_file,
+            is_alive=deliverer.is_alive,
+        )
+        observed = telemetry.setup(
+            SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock
+        )
+        runner = Runner(
+            ledger,
+            CollectorClient(config.collector_url, config.runner.reading),
+            observed,
+            clock,
+            config.runner,
+            rules=rules,
+            mode=config.mode,
+            confirm_timeout_s=config.confirm_timeout_s,
+        )
+        stop = asyncio.Event()
+        looking = asyncio.create_task(runner.run(stop), name="runner")
+        try:
+            await deliverer.start()
+            return await _until_told(_Server(desk, listener), {deliverer.loop_task, looking})
+        finally:
+            stop.set()
+            await asyncio.wait({looking}, timeout=RUNNER_STOP_S)
+            looking.cancel()
+            await deliverer.stop()
+            desk.close()
+            await asyncio.to_thread(telemetry.shutdown, TELEMETRY_STOP_S)
+
+
+async def _until_told(server: _Server, loops: set[asyncio.Task[None]]) -> int:
+    """Serve; a loop that ends by itself ends the process, so that it is started anew."""
+    serving = asyncio.create_task(server.serve(sockets=[server.listener]))
+    await asyncio.wait({serving, *loops}, return_when=asyncio.FIRST_COMPLETED)
+    is_broken = not serving.done()
+    if is_broken:
+        server.should_exit = True
+    await serving
+    for loop in loops:
+        if is_broken and loop.done():
+            logger.error("%s has ended", loop.get_name(), exc_info=loop.exception())
+    return 1 if is_broken else 0
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and ends quietly on SIGTERM instead of dying of it."""
+
+    def __init__(self, desk: Desk, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            build_app(desk),
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        )
+        super().__init__(config)
+        self.listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell the supervisor."""
+        await super().startup(sockets)
+        port = self.listener.getsockname()[1]
+        print("ready analysis", json.dumps({"api_port": port}), flush=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle SIGTERM and SIGINT without raising them again at the end."""
+
+        def stop() -> None:
+            self.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        yield
+
+
+def base_url(host: str, port: int) -> str:
+    """``http://host:port`` of our own API."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    return listener
+
+
+def _check_files(config: AnalysisConfig) -> None:
+    """Raises StartError when a command could not be signed, or nobody could ever report."""
+    _check_token(config.api_token_file)
+    if config.mode != "act":
+        return
+    try:
+        read_secrets(config.endpoint.secret_file)
+    except SecretError as error:
+        raise StartError(f"the mode is act, but commands cannot be signed: {error}") from None
+
+
+def _check_token(path: Path) -> None:
+    try:
+        is_empty = not path.read_text().strip()
+    except OSError as error:
+        raise StartError(f"the API token {path} cannot be read: {error.strerror}") from None
+    if is_empty:
+        raise StartError(f"the API token {path} is empty")

@@ -1,0 +1,207 @@
+"""From outbox to receiver: takes due rows, sends them, records what came of it.
+
+The loop wakes when a command is committed, when a row is due, and when a request ends; so the
+first byte follows its decision within milliseconds. At most one request per lane is under way.
+What the process forgets by dying the ledger knows: the next one sends the same bytes under the
+same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import aiohttp
+from numpy.random import Generator
+
+from analysis.config import EndpointConfig
+from analysis.decisions.ledger import Ledger
+from analysis.decisions.records import Attempt, Lease
+from analysis.errors import LedgerUnavailableError, StaleLeaseError
+from analysis.metrics import Metrics
+from analysis.webhooks import attempt as attempts
+from analysis.webhooks.attempt import Answer
+from analysis.webhooks.outcome import OutcomeKind
+from analysis.webhooks.schedule import next_due
+from telemetry.clock import Clock
+
+logger = logging.getLogger("davylamp.delivery")
+
+#: Longer than a request may take, so that its result can still be recorded.
+LEASE_S: Final = 60.0
+#: Requests under way at once, each on another lane.
+MAX_UNDER_WAY: Final = 16
+#: The ledger is asked at least this often, should a wake-up be lost.
+MAX_PAUSE_S: Final = 5.0
+#: Pause when rows are due that cannot be taken now (their lane is busy).
+BUSY_PAUSE_S: Final = 0.25
+#: Pauses between tries to record a result while the ledger is unavailable.
+RECORD_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)
+LEDGER_PAUSE_S: Final = 1.0
+#: Requests under way may finish this long after stop().
+STOP_GRACE_S: Final = 2.0
+
+
+class Deliverer:
+    """Sends the commands of one ledger to one endpoint."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        endpoint: EndpointConfig,
+        clock: Clock,
+        rng: Generator,
+        metrics: Metrics,
+    ) -> None:
+        self._ledger = ledger
+        self._endpoint = endpoint
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._under_way: dict[str, asyncio.Task[None]] = {}  # by lane
+        self._loop_task: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._end_listening: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """Begin; rows left by a former process are due at once."""
+        loop = asyncio.get_running_loop()
+        self._session = attempts.new_session()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        self._end_listening = self._ledger.on_command(wake)
+        self._loop_task = asyncio.create_task(self._run(), name="delivery")
+
+    async def stop(self) -> None:
+        """End; a request that does not finish in time is repeated by the next process."""
+        self._end_listening()
+        self._is_stopping = True
+        self._wake.set()
+        if self._loop_task is not None:
+            # Not cancelled: a lease taken on another thread would belong to nobody.
+            await asyncio.wait({self._loop_task})
+        tasks = list(self._under_way.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def loop_task(self) -> asyncio.Task[None]:
+        """The loop itself; it ends only by stop() or by a bug."""
+        assert self._loop_task is not None, "start() comes first"
+        return self._loop_task
+
+    def is_alive(self) -> bool:
+        """Whether commands are being delivered."""
+        return self._loop_task is not None and not self._loop_task.done()
+
+    async def _run(self) -> None:
+        is_failing = False
+        while not self._is_stopping:
+            self._wake.clear()
+            try:
+                await self._take()
+                pause_s = await self._pause_s()
+                is_failing = False
+            except LedgerUnavailableError as error:
+                self._metrics.ledger_failures.labels("delivery").inc()
+                if not is_failing:
+                    logger.error("deliveries wait: %s", error)  # noqa: TRY400 - the world's doing
+                is_failing, pause_s = True, LEDGER_PAUSE_S
+            if not self._is_stopping:
+                await _wait(self._wake, pause_s)
+
+    async def _take(self) -> None:
+        """Bury what is over, then begin everything that is due and can go now."""
+        now = self._clock.wall_unix_nano()
+        self._metrics.expired.inc(await asyncio.to_thread(self._ledger.expire_due, now))
+        free = MAX_UNDER_WAY - len(self._under_way)
+        if free <= 0:
+            return
+        busy = tuple(self._under_way)
+        leases = await asyncio.to_thread(self._ledger.lease_due, now, LEASE_S, free, busy)
+        for lease in leases:
+            task = asyncio.create_task(self._deliver(lease), name=f"deliver {lease.webhook_id}")
+            self._under_way[lease.lane] = task
+            task.add_done_callback(partial(self._finished, lease.lane))
+
+    async def _pause_s(self) -> float:
+        due = await asyncio.to_thread(self._ledger.next_due_unix_nano)
+        if due is None:
+            return MAX_PAUSE_S
+        until_s = (due - self._clock.wall_unix_nano()) / 1e9
+        return min(until_s, MAX_PAUSE_S) if until_s > 0 else BUSY_PAUSE_S
+
+    def _finished(self, lane: str, task: asyncio.Task[None]) -> None:
+        del self._under_way[lane]
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a delivery failed on our side", exc_info=task.exception())
+
+    async def _deliver(self, lease: Lease) -> None:
+        assert self._session is not None, "start() comes first"
+        now = self._clock.wall_unix_nano()
+        if now >= lease.expires_unix_nano:
+            await self._record(lease, partial(self._ledger.give_back, lease))
+            return
+        if lease.attempts_before == 0:
+            self._metrics.first_attempt.observe((now - lease.created_unix_nano) / 1e9)
+        started_s = self._clock.monotonic_s()
+        answer = await attempts.send(self._session, self._endpoint, lease, now)
+        duration_s = self._clock.monotonic_s() - started_s
+        self._metrics.attempt_duration.observe(duration_s)
+        self._metrics.attempts.labels(str(answer.outcome.kind), answer.outcome.reason).inc()
+        attempt = Attempt(now, answer.status, answer.error, round(duration_s, 6))
+        await self._record(lease, self._consequence(lease, attempt, answer))
+
+    def _consequence(self, lease: Lease, attempt: Attempt, answer: Answer) -> Callable[[], None]:
+        """What to write into the ledger; blocks for a commit when called."""
+        ledger, url = self._ledger, self._endpoint.url
+        if answer.outcome.kind is OutcomeKind.DELIVERED:
+            return partial(ledger.record_delivered, lease, attempt, url)
+        if answer.outcome.kind is OutcomeKind.DEAD:
+            reason = f"{answer.status} {answer.outcome.reason}: {answer.error}"
+            return partial(ledger.dead_letter, lease, attempt, url, reason)
+        due = next_due(
+            lease.attempts_before + 1,
+            self._clock.wall_unix_nano(),
+            lease.expires_unix_nano,
+            answer.retry_after_s,
+            self._rng,
+        )
+        return partial(ledger.record_attempt, lease, attempt, url, due)
+
+    async def _record(self, lease: Lease, write: Callable[[], None]) -> None:
+        """Write, and again while the ledger is unavailable; the lane stays ours meanwhile."""
+        for pause_s in (*RECORD_PAUSES_S, None):
+            try:
+                await asyncio.to_thread(write)
+            except StaleLeaseError:
+                self._metrics.stale_leases.inc()
+            except LedgerUnavailableError as error:
+                self._metrics.ledger_failures.labels("delivery").inc()
+                if pause_s is not None:
+                    await asyncio.sleep(pause_s)
+                    continue
+                # The lease ends by itself; then the same command is sent once more.
+                logger.error("result of %s not recorded: %s", lease.webhook_id, error)  # noqa: TRY400
+            return
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event or the timeout, whichever comes first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()

@@ -1,0 +1,188 @@
+"""OTLP/HTTP: POST /v1/traces and /v1/metrics, protobuf or JSON, as a plain ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from collector.config import LimitsConfig
+from collector.model import Signal
+from collector.pipeline.intake import INLINE_BYTES, Intake, Taken
+from collector.receivers import replies
+from collector.receivers.in_flight import InFlight, Lease
+from collector.receivers.refusal import INTERNAL, Refusal, refusal_of
+from collector.selfmetrics import SelfMetrics
+from collector.wire.compression import decompress
+from collector.wire.errors import TooLarge, UnsupportedEncoding
+from collector.wire.otlp_json import json_to_protobuf
+
+logger = logging.getLogger("collector.http")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_SIGNAL_OF_PATH: Final = {"/v1/traces": Signal.TRACES, "/v1/metrics": Signal.METRICS}
+_PATHS: Final = " and ".join(_SIGNAL_OF_PATH)
+
+
+class _HungUpError(Exception):
+    """The sender went away before its body was complete; there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class OtlpHttp:
+    """The ASGI application; lives on one event loop."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        in_flight: InFlight,
+        limits: LimitsConfig,
+        metrics: SelfMetrics,
+        rng: np.random.Generator,
+    ) -> None:
+        self._intake = intake
+        self._in_flight = in_flight
+        self._limits = limits
+        self._metrics = metrics
+        self._rng = rng
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        headers = dict(scope["headers"])
+        signal = _SIGNAL_OF_PATH.get(scope["path"])
+        content_type = _content_type(headers)
+        try:
+            if signal is None:
+                refused = Refusal("not_found", 404, 5, f"this endpoint takes {_PATHS}")
+                answer = self._refused("none", refused, content_type)
+            elif scope["method"] != "POST":
+                refused = Refusal("bad_method", 405, 12, "POST is the only method")
+                answer = self._refused(signal, refused, content_type)
+            else:
+                answer = await self._export(signal, headers, content_type, receive)
+        except _HungUpError:
+            self._metrics.answered("http", signal or "none", "hung_up")
+            return
+        await _send(send, answer)
+
+    async def _export(
+        self, signal: Signal, headers: dict[bytes, bytes], content_type: str, receive: Receive
+    ) -> _Answer:
+        try:
+            with self._in_flight.lease() as lease:
+                async with asyncio.timeout(self._limits.body_timeout_s):
+                    raw = await self._body(headers, receive, lease)
+                body = await self._decoded(signal, raw, headers, content_type, lease)
+                taken = await self._intake.take(signal, body)
+        except TimeoutError:
+            slow = f"the body took longer than {self._limits.body_timeout_s} s"
+            return self._refused(signal, Refusal("slow_body", 408, 4, slow), content_type)
+        except _HungUpError:
+            raise
+        except Exception as error:
+            refused = refusal_of(error, self._rng)
+            if refused is None:
+                logger.exception("a request of %s failed", signal)
+                refused = INTERNAL
+            return self._refused(signal, refused, content_type)
+        return self._accepted(signal, taken, content_type)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive, lease: Lease) -> bytes:
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit():
+            self._require_small(int(declared))
+            lease.grow_to(int(declared))
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _HungUpError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            self._require_small(size)
+            lease.grow_to(size)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _require_small(self, size: int) -> None:
+        if size > self._limits.max_request_bytes:
+            raise TooLarge(f"the request is larger than {self._limits.max_request_bytes} bytes")
+
+    async def _decoded(
+        self,
+        signal: Signal,
+        raw: bytes,
+        headers: dict[bytes, bytes],
+        content_type: str,
+        lease: Lease,
+    ) -> bytes:
+        """``raw`` as OTLP protobuf."""
+        if content_type not in {replies.PROTOBUF, replies.JSON}:
+            raise UnsupportedEncoding(
+                f"content type {content_type[:80]!r}; accepted: {replies.PROTOBUF}, {replies.JSON}"
+            )
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+
+        def decode() -> bytes:
+            body = decompress(raw, encoding, max_bytes=self._limits.max_body_bytes)
+            return json_to_protobuf(signal, body) if content_type == replies.JSON else body
+
+        is_small = len(raw) <= INLINE_BYTES
+        body = decode() if is_small else await asyncio.to_thread(decode)
+        lease.grow_to(len(raw) + len(body))
+        return body
+
+    def _accepted(self, signal: Signal, taken: Taken, content_type: str) -> _Answer:
+        self._metrics.answered("http", signal, "partial" if taken.rejected_count else "ok")
+        write = replies.success_json if content_type == replies.JSON else replies.success
+        return _Answer(200, write(signal, taken), content_type)
+
+    def _refused(self, signal: Signal | str, refused: Refusal, content_type: str) -> _Answer:
+        self._metrics.answered("http", signal, refused.outcome)
+        is_protobuf = content_type == replies.PROTOBUF
+        headers: list[tuple[bytes, bytes]] = []
+        if refused.retry_after_s is not None:
+            headers.append((b"retry-after", str(refused.retry_after_s).encode()))
+        if refused.http_status == 405:
+            headers.append((b"allow", b"POST"))
+        if refused.http_status in {408, 413, 429}:
+            # The rest of the body may still be on its way; nobody will read it.
+            headers.append((b"connection", b"close"))
+        return _Answer(
+            refused.http_status,
+            replies.failure(refused, content_type),
+            replies.PROTOBUF if is_protobuf else replies.JSON,
+            tuple(headers),
+        )
+
+
+def _content_type(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+
+
+async def _send(send: Send, answer: _Answer) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode("latin-1")),
+        (b"content-length", str(len(answer.body)).encode()),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

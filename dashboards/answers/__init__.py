@@ -1,0 +1,1 @@
+"""What the two APIs answer, as frozen values; pure parsing, no sockets."""

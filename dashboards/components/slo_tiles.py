@@ -1,0 +1,112 @@
+"""Objectives as tiles: three numbers, the budget as a bar with its number, and the burn rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.answers.analysis import BurnRate, Slo
+from dashboards.components.words import aria, status_badge
+from dashboards.figures.base import Message
+from dashboards.theme import Status
+from dashboards.wording import duration, figures3, percent
+
+NO_SLOS = Message(
+    "No objective is defined.", "The analysis takes objectives from its settings; see the how-to."
+)
+_STATES = {
+    "ok": ("within budget", Status.OK),
+    "burning": ("budget burning", Status.BAD),
+    "no_data": ("no data", Status.UNKNOWN),
+}
+
+
+def slo_tiles(slos: Sequence[Slo]) -> Component:
+    """One tile each, the least budget first."""
+    ordered = sorted(
+        slos,
+        key=lambda s: (
+            s.state != "burning",
+            1.0 if s.budget_remaining_ratio is None else s.budget_remaining_ratio,
+            s.name,
+        ),
+    )
+    return html.Div([_tile(slo) for slo in ordered], className="tiles")
+
+
+def _tile(slo: Slo) -> Component:
+    word, status = _STATES.get(slo.state, (slo.state, Status.UNKNOWN))
+    achieved = None if slo.error_ratio is None else 1 - slo.error_ratio
+    return html.Article(
+        [
+            html.Div(
+                [html.H3(slo.display_name or slo.name), status_badge(word, status)],
+                className="tile-head",
+            ),
+            html.Dl(
+                [
+                    *_pair("objective", percent(slo.objective_ratio, digits=2)),
+                    *_pair(f"over {duration(slo.window_s)}", percent(achieved, digits=2)),
+                    *_pair("budget left", budget_words(slo)),
+                ],
+                className="numbers",
+            ),
+            _budget_bar(slo.budget_remaining_ratio, status),
+            _burn_table(slo.burn_rates),
+            html.P(slo.summary, className="tile-summary"),
+        ],
+        className="tile",
+    )
+
+
+def _pair(term: str, value: str) -> list[Component]:
+    return [html.Div([html.Dt(term), html.Dd(value)])]
+
+
+def budget_words(slo: Slo) -> str:
+    """``62 %``; overspent budgets say so and are never clipped."""
+    left = slo.budget_remaining_ratio
+    if left is None:
+        return percent(None)
+    if left < 0:
+        return f"overspent by {percent(-left, digits=0)}"
+    return percent(left, digits=0)
+
+
+def _budget_bar(left: float | None, status: Status) -> Component:
+    width = 0.0 if left is None else max(0.0, min(1.0, left))
+    return html.Div(
+        html.Div(className=f"bar-fill fill-{status}", style={"width": f"{100 * width:.1f}%"}),
+        className="bar",
+        role="img",
+        **aria(label=f"{percent(left, digits=0)} of the error budget left"),
+    )
+
+
+def _burn_table(burns: Sequence[BurnRate]) -> Component:
+    head = html.Tr([html.Th(t, scope="col") for t in ("alert", "windows", "burn now", "fires at")])
+    return html.Table(
+        [html.Thead(head), html.Tbody([_burn_row(burn) for burn in burns])], className="small-table"
+    )
+
+
+def _burn_row(burn: BurnRate) -> Component:
+    status = Status.BAD if burn.firing else Status.OK
+    if burn.long_burn is None or burn.short_burn is None:
+        status = Status.UNKNOWN
+    word = {Status.BAD: "firing", Status.OK: "quiet", Status.UNKNOWN: "no data"}[status]
+    windows = f"{duration(burn.long_window_s)} / {duration(burn.short_window_s)}"
+    return html.Tr(
+        [
+            html.Td([burn.severity, " ", status_badge(word, status)]),
+            html.Td(windows),
+            html.Td(f"{_burn(burn.long_burn)} / {_burn(burn.short_burn)}"),
+            html.Td(f"{burn.factor:g}×"),
+        ]
+    )
+
+
+def _burn(value: float | None) -> str:
+    return "–" if value is None else f"{figures3(round(value, 2))}×"

@@ -1,0 +1,27 @@
+"""The analysis process as the supervisor starts it; argument: changed settings as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from analysis.config import EndpointConfig
+from analysis.server import run
+from davylamp.config import analysis_config, load_settings
+
+
+def main(raw: dict[str, Any]) -> int:
+    endpoint = EndpointConfig("deployer", raw.pop("url"), Path(raw.pop("secret_file")))
+    token_file = Path(raw.pop("api_token_file"))
+    # Nobody listens there: what is tested here does not read telemetry.
+    nobody = {"collector_url": "http://127.0.0.1:9", "otlp_endpoint": "http://127.0.0.1:9"}
+    config = analysis_config(load_settings(environ={}))
+    changed = {**nobody, **raw, "endpoint": endpoint, "api_token_file": token_file}
+    return run(replace(config, **changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
