@@ -18,12 +18,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.slo import openslo_cases
+from bench.slo import burn_cases, detection_cases, openslo_cases, policy_cases
 
 #: A case -> what is wrong with our answer; nothing means passed.
 Replay = Callable[[dict[str, Any]], list[str]]
 
 SECTIONS: Mapping[str, Replay] = {
+    **burn_cases.SECTIONS,
+    **policy_cases.SECTIONS,
+    **detection_cases.SECTIONS,
     **openslo_cases.SECTIONS,
 }
 

@@ -34,7 +34,7 @@ def test_every_moment_is_in_exactly_one_period(window, after_s):
     assert period == window.period(period.end_unix_s - 1)
 
 
-@given(windows, st.integers(0, 300))
+@given(windows, st.integers(0, 150))
 def test_boundaries_go_forward(window, number):
     """No period is empty."""
     assert window.boundary_unix_s(number) < window.boundary_unix_s(number + 1)
