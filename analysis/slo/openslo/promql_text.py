@@ -20,6 +20,11 @@ _MATCH_OPS: Final = {
     "MatchOp.Re": "=~",
     "MatchOp.NotRe": "!~",
 }
+#: One to one and many to many are what the operator implies.
+_CARDINALITIES: Final = {
+    "VectorMatchCardinality.ManyToOne": "group_left",
+    "VectorMatchCardinality.OneToMany": "group_right",
+}
 _IN_BRACES: Final = re.compile(r"unexpected character inside braces: '(?P<what>.+)'", re.DOTALL)
 _ANYWHERE: Final = re.compile(r"unexpected character: '(?P<what>.+)'", re.DOTALL)
 
@@ -118,8 +123,8 @@ def _spell(node: Any) -> str:  # one case per kind of node
     if isinstance(node, promql_parser.MatrixSelector):
         return _selector(node.vector_selector, f"[{_seconds(node.range)}]")
     if isinstance(node, promql_parser.SubqueryExpr):
-        step = "" if node.step is None else _seconds(node.step)
-        return f"({_spell(node.expr)})[{_seconds(node.range)}:{step}]{_shift(node)}"
+        span = f"[{_seconds(node.range)}:{_seconds(node.step)}]"
+        return f"({_spell(node.expr)}){span}{_shift(node)}"
     if isinstance(node, promql_parser.Call):
         return f"{node.func.name}({','.join(_spell(one) for one in node.args)})"
     if isinstance(node, promql_parser.UnaryExpr):
@@ -167,14 +172,13 @@ def _operator(node: Any) -> str:
         labels = ",".join(sorted(modifier.matching.labels))
         if is_on or labels:
             text += f" {'on' if is_on else 'ignoring'}({labels})"
-    cardinality = {
-        promql_parser.VectorMatchCardinality.ManyToOne: " group_left",
-        promql_parser.VectorMatchCardinality.OneToMany: " group_right",
-    }.get(modifier.card, "")
+    cardinality = _CARDINALITIES.get(str(modifier.card))
     if cardinality:
-        text += f"{cardinality}({','.join(sorted(modifier.group_labels or ()))})"
+        text += f" {cardinality}({','.join(sorted(modifier.group_labels or ()))})"
     return text
 
 
-def _seconds(duration: timedelta) -> str:
+def _seconds(duration: timedelta | None) -> str:
+    if duration is None:
+        return ""
     return f"{duration.total_seconds():g}s"
