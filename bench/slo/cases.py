@@ -18,13 +18,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.slo import burn_cases, detection_cases, openslo_cases, policy_cases, sloth_cases
+from bench.slo import (
+    burn_cases,
+    detection_cases,
+    openslo_cases,
+    policy_cases,
+    pyrra_cases,
+    sloth_cases,
+)
 
 #: A case -> what is wrong with our answer; nothing means passed.
 Replay = Callable[[dict[str, Any]], list[str]]
 
 SECTIONS: Mapping[str, Replay] = {
     **sloth_cases.SECTIONS,
+    **pyrra_cases.SECTIONS,
     **burn_cases.SECTIONS,
     **policy_cases.SECTIONS,
     **detection_cases.SECTIONS,
