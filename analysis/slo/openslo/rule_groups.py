@@ -49,7 +49,19 @@ class RuleGroup:
         return {**content, "rules": [rule.plain() for rule in self.rules]}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that expressions can be read."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def rule_file(groups: Sequence[RuleGroup]) -> str:
     """A rule file for Prometheus."""
     content = {"groups": [group.plain() for group in groups]}
-    return yaml.safe_dump(content, sort_keys=False, width=1_000, allow_unicode=True)
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=1_000, allow_unicode=True)

@@ -217,16 +217,17 @@ def objective_of(draft: Draft) -> Objective:
 def _of_kind(kind: str, indicator: IndicatorDraft) -> Indicator:
     texts = indicator.texts
     if kind == "bool_gauge":
-        return BoolGauge(_parsed(texts["metric"]))
-    total = _parsed(texts["total"])
+        return BoolGauge(selector(texts["metric"]))
+    total = selector(texts["total"])
     if kind == "ratio":
-        return Ratio(_parsed(texts["errors"]), total)
+        return Ratio(selector(texts["errors"]), total)
     if kind == "latency":
-        return Latency(_parsed(texts["success"]), total)
+        return Latency(selector(texts["success"]), total)
     return NativeLatency(prometheus_seconds(texts["latency"]) or 0, total)
 
 
-def _parsed(query: str) -> Selector:
+def selector(query: str) -> Selector:
+    """A plain selector of one metric. Raises ConversionError, ValueError if it is no PromQL."""
     found = selector_of(query)
     if found is None:
         raise ConversionError(query, "not a selector of one metric")

@@ -52,10 +52,10 @@ class Catalogue:
         return hours / (pair.long_s / 3_600)
 
 
-def _workbook(days: int) -> Catalogue:
-    """The Site Reliability Workbook's windows, for a period of so many days."""
+def workbook(period_s: int) -> Catalogue:
+    """The Site Reliability Workbook's windows and shares of the budget, for any period."""
     return Catalogue(
-        days * DAY_S,
+        period_s,
         page_quick=WindowPair(5 * 60, 3_600, 2),
         page_slow=WindowPair(30 * 60, 6 * 3_600, 5),
         ticket_quick=WindowPair(2 * 3_600, DAY_S, 10),
@@ -63,7 +63,7 @@ def _workbook(days: int) -> Catalogue:
     )
 
 
-BUILT_IN: Final[tuple[Catalogue, ...]] = (_workbook(28), _workbook(30))
+BUILT_IN: Final[tuple[Catalogue, ...]] = (workbook(28 * DAY_S), workbook(30 * DAY_S))
 
 
 def catalogue_for(period_s: int, catalogues: Sequence[Catalogue]) -> Catalogue:
