@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.promql.config import PromqlConfig
+
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
@@ -87,5 +89,6 @@ class CollectorConfig:
     #: Read API, self-metrics and health.
     api_port: int
     store: StoreConfig
+    promql: PromqlConfig
     wal: WalConfig
     limits: LimitsConfig

@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
 from collector.pipeline.pipeline import Pipeline
+from collector.promql.api import build_prometheus_app
 from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
@@ -105,6 +106,12 @@ class _Collector:
             api = build_app(
                 store, pipeline, self._clock, registry=self._registry, config=config.store
             )
+            prometheus = build_prometheus_app(
+                store, self._clock, config=config.promql, registry=self._registry
+            )
+            # The lifespan of a mounted app does not run.
+            stack.callback(prometheus.state.api.close)
+            api.mount("/prometheus", prometheus)
             await stack.enter_async_context(_served(api, api_socket))
             receiver = OtlpHttp(
                 pipeline.intake, self._in_flight, config.limits, self._metrics, self._rng
