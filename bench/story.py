@@ -121,29 +121,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; then one more each")
+    parser.add_argument("--quiet-s", type=float, default=20.0, help="before the first release")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--markdown", type=Path, help="write the table there")
     args = parser.parse_args()
-    runs, arguments = (1, ["--quiet-s", "5"]) if args.quick else (args.runs, [])
+    runs, quiet_s = (1, 5.0) if args.quick else (args.runs, args.quiet_s)
     rows = []
     for seed in range(args.seed, args.seed + runs):
-        told = run_once(seed, arguments)
+        told = run_once(seed, ["--quiet-s", str(quiet_s)])
         rows.append(row_of(told))
         print(json.dumps(rows[-1]), *told["failure"], flush=True)
-    result = figures(rows)
+        result = figures(rows)
+        if args.markdown:
+            command = f"--runs {runs} --seed {args.seed} --quiet-s {quiet_s:g}"
+            args.markdown.write_text(report(rows, result, command))
     print(table(rows))
-    if args.markdown:
-        args.markdown.write_text(report(rows, result, args.runs, args.seed))
     print(json.dumps({**result, "rows": rows}))
     return 0 if result["closed"] == runs else 1
 
 
-def report(rows: list[dict], result: dict, runs: int, seed: int) -> str:
+def report(rows: list[dict], result: dict, arguments: str) -> str:
     summary = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in result.items())
     return f"""# The story, {len(rows)} times
 
-`python -m bench.story --runs {runs} --seed {seed}` on two shared cores, each run from an empty
-folder. Seconds count from the first viewer's request that reached the canary; "ready" counts from
+`python -m bench.story {arguments}` on two shared cores, each run from an empty folder.
+Seconds count from the first viewer's request that reached the canary; "ready" counts from
 the start of the command. Limits: ready {READY_MAX_S:.0f} s, F01 gone {GONE_MAX_S:.0f} s,
 N5 promoted {PROMOTED_MAX_S:.0f} s.
 

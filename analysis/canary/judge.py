@@ -164,10 +164,7 @@ class CanaryJudge:
             return Reason.SMALL_EFFECT, text
         part = None if culprit.split else self._main_part(culprit)
         mostly = f", most of it in {part}" if part else ""
-        # The interval is two-sided and made from the arms one by one, so it may still hold zero.
-        odds = f"evidence {_to_one(culprit.max_log_e)}"
-        needed = _to_one(-math.log(self.config.alpha * culprit.weight))
-        summary = f"The canary is worse: {culprit.describe()}{mostly}; {odds}, {needed} needed."
+        summary = f"The canary is worse: {culprit.describe()}{mostly}."
         return Verdict(
             VerdictKind.FAIL,
             Reason.REGRESSION,
@@ -363,11 +360,6 @@ class CanaryJudge:
             assert metric is not None
             metric.restore(saved)
         return judge
-
-
-def _to_one(log_e: float) -> str:
-    """``1,300 to 1``; beyond a million nobody counts."""
-    return f"{round(math.exp(log_e)):,} to 1" if log_e < math.log(1e6) else "over 1,000,000 to 1"
 
 
 def _verdict(raw: Mapping[str, Any]) -> Verdict:

@@ -14,6 +14,8 @@ from davylamp.story import Story, StoryConfig
 from davylamp.timeline import Timeline
 from telemetry.clock import SystemClock
 
+#: Between two traces of the independent sender.
+PAUSE_S = 0.03
 DEAD_ENDPOINT = "http://127.0.0.1:9"
 
 
@@ -36,13 +38,14 @@ class Sender:
                         headers={"content-type": "application/x-protobuf"},
                         timeout=aiohttp.ClientTimeout(total=5),
                     ) as reply:
-                        if reply.status == 200:
-                            self.acknowledged.append(trace_id.hex())
-                            continue
+                        is_taken = reply.status == 200
                 except (aiohttp.ClientError, TimeoutError):
-                    pass
-                self.refused += 1
-                await asyncio.sleep(0.02)
+                    is_taken = False
+                if is_taken:
+                    self.acknowledged.append(trace_id.hex())
+                else:
+                    self.refused += 1
+                await asyncio.sleep(PAUSE_S)
 
 
 def one_span(trace_id: bytes) -> bytes:
@@ -78,21 +81,18 @@ async def test_killing_the_collector_loses_nothing_acknowledged(start_platform):
         assert (canary.verdict, canary.state) == ("fail", "rolled_back")
         assert running.supervisor.starts("collector") == 2
         assert len(sender.acknowledged) > before, "the collector took nothing after its restart"
-        assert await missing(running, sender.acknowledged) == []
+        async with aiohttp.ClientSession(running.settings.url("collector", "api_port")) as api:
+            assert await missing(running, api, sender.acknowledged) == []
 
 
-async def missing(running, trace_ids):
+async def missing(running, session, trace_ids):
     """Those of ``trace_ids`` that the read API does not know; the last ones get a moment."""
-    await running.until(lambda: found(running, trace_ids[-1]), lambda is_there: is_there, 15)
-    return [one for one in trace_ids if not await found(running, one)]
+    await running.until(lambda: found(session, trace_ids[-1]), lambda is_there: is_there, 15)
+    return [one for one in trace_ids if not await found(session, one)]
 
 
-async def found(running, trace_id):
-    url = running.settings.url("collector", "api_port")
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/api/v1/traces/{trace_id}") as reply,
-    ):
+async def found(session, trace_id):
+    async with session.get(f"/api/v1/traces/{trace_id}") as reply:
         return reply.status == 200 and len((await reply.json())["spans"]) == 1
 
 
