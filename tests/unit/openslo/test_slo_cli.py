@@ -90,3 +90,38 @@ def test_a_huge_file_is_refused(tmp_path, capsys):
     path.write_text("a" * ((1 << 20) + 10), encoding="utf-8")
     assert run("validate", path) == 1
     assert "too large" in capsys.readouterr().out
+
+
+SLOTH = """\
+version: prometheus/v1
+service: shop
+slos:
+  - name: up
+    objective: 99.9
+    sli: {raw: {error_ratio_query: 'errors{window="{{.window}}"}'}}
+    alerting: {page_alert: {disable: true}, ticket_alert: {disable: true}}
+"""
+
+
+def test_convert_and_rules(tmp_path, capsys):
+    """What comes out of one goes into the others."""
+    path = tmp_path / "sloth.yaml"
+    path.write_text(SLOTH, encoding="utf-8")
+    assert run("convert", path) == 0
+    made = tmp_path / "openslo.yaml"
+    made.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert run("validate", made) == 0
+    capsys.readouterr()
+    assert run("rules", made) == 0
+    assert "record: slo:sli_error:ratio_rate5m" in capsys.readouterr().out
+
+
+def test_what_is_wrong_is_all_that_is_printed(tmp_path, capsys):
+    """A file of rules is whole or not there."""
+    path = tmp_path / "sloth.yaml"
+    path.write_text(SLOTH.replace("99.9", "101"), encoding="utf-8")
+    assert run("rules", path) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "shop-up: objective must >0 and <=100\n")
+    assert run("rules", "--default-slo-period", "soon", path) == 1
+    assert "--default-slo-period: 'soon', accepted: 28d" in capsys.readouterr().err
