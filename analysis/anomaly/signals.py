@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -100,7 +99,9 @@ def load_signals(text: str) -> SignalsConfig:
     return config
 
 
-def _checked(kind: type[Any], raw: Mapping[str, Any], where: str, skip: str = "") -> dict[str, Any]:
+def _checked(kind: type[Any], raw: Any, where: str, skip: str = "") -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise SignalsError(where.rstrip("."), raw, "a table")
     hints = get_type_hints(kind)
     wanted = [f.name for f in fields(kind) if f.name != skip]
     for name in raw:
@@ -143,5 +144,5 @@ def _check_ranges(config: SignalsConfig) -> None:
             raise SignalsError(name, value, f"at least {low:g}")
     if not 0.0 < config.floor_ratio < 0.5:
         raise SignalsError("floor_ratio", config.floor_ratio, "a share in (0, 0.5)")
-    if not config.factors or min(config.factors) <= 1.0:
-        raise SignalsError("factors", config.factors, "at least one factor, each above 1")
+    if not config.factors or not all(1.0 < factor < math.inf for factor in config.factors):
+        raise SignalsError("factors", config.factors, "at least one number, each above 1")

@@ -54,8 +54,8 @@ class WatchedSeries:
     ) -> AnomalyEdge | None:
         """Take the block that ends at ``end_unix_nano``; ``None``: nobody reported."""
         result = self._detector.step(failures, requests)
-        self._last = result
         if result.state is not CountsState.NO_DATA:
+            self._last = result
             self._heard_unix_nano = end_unix_nano
         if result.state is CountsState.ANOMALOUS:
             self._alarm, self._alarmed_unix_nano = result, end_unix_nano

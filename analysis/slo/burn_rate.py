@@ -7,9 +7,10 @@ above its factor. With a constant share ``e`` of bad events from a healthy start
 
 Two things are ours. *Unseen time counts as time without failures*: the burn rate that decides is
 the measured one times the covered share of its window, so a short history neither fires early nor
-keeps silent about a total outage. And a guard against noise: few failures of few requests must
-also be improbable (binomial) for a service that just meets its objective; without it one failure
-at 10 requests an hour pages.
+keeps silent about a total outage. What already fires is held to the measured burn rates, so a gap
+in the data does not end it in the middle of an outage. And a guard against noise: few failures of
+few requests must also be improbable (binomial) for a service that just meets its objective;
+without it one failure at 10 requests an hour pages.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ def certain_burn_rate(window: WindowSum, budget_ratio: float) -> float:
     return 0.0 if measured is None else measured * window.covered_ratio
 
 
+def _measured_burn_rate(window: WindowSum, budget_ratio: float) -> float:
+    return burn_rate(window, budget_ratio) or 0.0
+
+
 def is_beyond_noise(window: WindowSum, budget_ratio: float, guard: Guard) -> bool:
     """Whether so many failures are improbable while the objective is just met."""
     if window.bad < guard.min_failures:
@@ -57,10 +62,17 @@ class BurnState:
 
 
 def evaluate(
-    window: BurnWindow, long: WindowSum, short: WindowSum, budget_ratio: float, guard: Guard
+    window: BurnWindow,
+    long: WindowSum,
+    short: WindowSum,
+    budget_ratio: float,
+    guard: Guard,
+    *,
+    was_firing: bool = False,
 ) -> BurnState:
     """Compare both windows with the factor."""
-    is_above = all(certain_burn_rate(one, budget_ratio) > window.factor for one in (long, short))
+    rate = _measured_burn_rate if was_firing else certain_burn_rate
+    is_above = all(rate(one, budget_ratio) > window.factor for one in (long, short))
     is_clear = is_above and is_beyond_noise(long, budget_ratio, guard)
     return BurnState(
         window=window,

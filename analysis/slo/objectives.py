@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,7 @@ from analysis.slo.errors import SloFileError
 _DURATION = re.compile(r"([1-9][0-9]*)(s|m|h|d|w)")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label, as OpenSLO asks
+_LEAST_BUDGET: Final = 1e-9  # one bad event in a billion; below, binary fractions say nothing
 SEVERITIES: Final = ("page", "ticket")
 
 
@@ -93,10 +95,13 @@ def shipped_text(name: str) -> str:
 
 def load_policies(text: str) -> dict[str, AlertPolicy]:
     """Alert policies by name. Raises SloFileError."""
-    (document,) = _documents(text, "alert policies")
+    document = _one("alert policies", _documents(text, "alert policies"))
     if not isinstance(document, list) or not document:
         raise SloFileError("alert policies", document, "a list of policies")
     policies = [_policy(raw, f"policies[{i}]") for i, raw in enumerate(document)]
+    names = [policy.name for policy in policies]
+    if len(set(names)) != len(names):
+        raise SloFileError("policies.name", names, "every name once")
     return {policy.name: policy for policy in policies}
 
 
@@ -132,7 +137,7 @@ def _policy(raw: Any, where: str) -> AlertPolicy:
         name=_name(f"{where}.name", table["name"]),
         period_s=period,
         guard=Guard(
-            int(_number(f"{where}.guard.min_failures", guard["min_failures"], 1, math.inf)),
+            _count(f"{where}.guard.min_failures", guard["min_failures"]),
             _number(f"{where}.guard.p_value", guard["p_value"], 0, 1),
         ),
         windows=tuple(
@@ -173,7 +178,7 @@ def _objective(raw: Any, where: str, policies: Mapping[str, AlertPolicy]) -> Obj
     target = _table(
         _one(f"{where}.objectives", spec["objectives"]), f"{where}.objectives[0]", ("target",)
     )
-    target_ratio = _number(f"{where}.objectives[0].target", target["target"], 0, 1)
+    target_ratio = _number(f"{where}.objectives[0].target", target["target"], 0, 1 - _LEAST_BUDGET)
     policy_name = _one(f"{where}.alertPolicies", spec["alertPolicies"])
     if not isinstance(policy_name, str) or policy_name not in policies:
         raise SloFileError(f"{where}.alertPolicies[0]", policy_name, ", ".join(sorted(policies)))
@@ -250,10 +255,24 @@ def _source(raw: Any, where: str) -> EventSource:
 # --- strict reading -----------------------------------------------------------------------------
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """A key given twice is an error: YAML forbids it, PyYAML lets the last one win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for (_, name), count in Counter(keys).items():
+            if count > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key {name!r} is given {count} times", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def _documents(text: str, what: str) -> list[Any]:
     try:
-        return list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
+        return list(yaml.load_all(text, _StrictLoader))
+    # ValueError: a date such as 2026-13-45. RecursionError: brackets by the thousand.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SloFileError(what, str(error).replace("\n", " "), "YAML") from error
 
 
@@ -303,3 +322,9 @@ def _number(where: str, value: Any, low: float, high: float) -> float:
     if not is_number or not (low < value < high or value == low == 1):
         raise SloFileError(where, value, f"a number between {low:g} and {high:g}")
     return float(value)
+
+
+def _count(where: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SloFileError(where, value, "a whole number, at least 1")
+    return value

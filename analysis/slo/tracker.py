@@ -124,8 +124,10 @@ class SloTracker:
                 self._counts.window(window.short_window_s, end),
                 objective.budget_ratio,
                 objective.policy.guard,
+                # Known from an earlier run only: the windows, not what was held, decide.
+                was_firing=held.firing and held.long_burn is not None,
             )
-            for window in objective.policy.windows
+            for window, held in zip(objective.policy.windows, self._held(before), strict=True)
         )
         budget = error_budget(self._counts.window(objective.window_s, end), objective.budget_ratio)
         firing = [burn for burn in burns if burn.firing]
@@ -144,11 +146,20 @@ class SloTracker:
         end = self._counts.end_unix_s
         seen = "ever" if end is None else f"for {now_unix_nano * 1e-9 - end:.0f} s"
         budget = ErrorBudget(0, 0, None, None, 0.0) if before is None else before.budget
-        burns = () if before is None else before.burns
+        burns = self._held(before)
         held = sorted({burn.window.severity for burn in burns if burn.firing})
         still = f" The alert ({', '.join(held)}) stays as last seen." if held else ""
         text = f"No counts {seen}: nothing is concluded.{still}"
         return SloStatus(self.objective, SloState.NO_DATA, budget, burns, now_unix_nano, text)
+
+    def _held(self, before: SloStatus | None) -> tuple[BurnState, ...]:
+        """What was last seen; at first what an earlier run left on, so that it is not forgotten."""
+        if before is not None:
+            return before.burns
+        return tuple(
+            BurnState(window, None, None, 0.0, 0.0, window.severity in self._firing, guarded=False)
+            for window in self.objective.policy.windows
+        )
 
 
 def _edges(was_firing: frozenset[str], status: SloStatus) -> list[AlertEdge]:
