@@ -50,11 +50,6 @@ class BlocksAnswer:
     to_unix_nano: int
     step_ns: int
 
-    @property
-    def newest_start_unix_nano(self) -> int | None:
-        """Start of the newest step anybody reported in."""
-        return max((g.blocks[-1].start_unix_nano for g in self.groups if g.blocks), default=None)
-
 
 @dataclass(frozen=True, slots=True)
 class SeriesAnswer:

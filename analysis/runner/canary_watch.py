@@ -21,7 +21,7 @@ from analysis.canary.judge import CanaryJudge
 from analysis.decisions.records import CanaryRecord, Declaration
 from analysis.decisions.states import CanaryState
 from analysis.reading.answers import BlocksAnswer, SeriesAnswer
-from analysis.reading.canary_blocks import baseline_blocks, blocks_of
+from analysis.reading.canary_blocks import baseline_blocks, blocks_of, newest_by_arm
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.roster import ARM_NAMES, ArmName, DeclaredArm, Roster
@@ -208,17 +208,14 @@ class CanaryWatch:
     def _take(self, source: Source, answer: BlocksAnswer, now: int, blocks: Blocks) -> None:
         """Hand on the closed steps of one answer and note them in the book."""
         book = self._books[source.name]
-        newest = answer.newest_start_unix_nano
-        if newest is not None:
-            self._newest_unix_nano = max(self._newest_unix_nano, newest)
-        # While nobody at all is heard it is no silence of one arm: the steps wait for their data.
-        upto = min(answer.to_unix_nano, newest or 0) if self._is_stale(now) else answer.to_unix_nano
+        newest = newest_by_arm(source, answer, self.roster)
+        self._newest_unix_nano = max(self._newest_unix_nano, *newest.values(), 0)
         until = closed_until(
             book.taken_until_unix_nano,
             answer.step_ns,
             newest_unix_nano=newest,
             now_unix_nano=now,
-            upto_unix_nano=upto,
+            upto_unix_nano=answer.to_unix_nano,
             config=self._config.reading,
         )
         taken = blocks_of(source, answer, self.roster, until)
@@ -231,10 +228,6 @@ class CanaryWatch:
             }
             book.take(start, start + answer.step_ns, events, tile_ns)
         book.stray_events += taken.stray_events
-
-    def _is_stale(self, now: int) -> bool:
-        age_s = (now - self._newest_unix_nano) * 1e-9
-        return self._newest_unix_nano > 0 and age_s > self._config.stale_after_s
 
     async def _prime(self) -> None:
         """Let the judge learn the baseline's shape from before the canary, once."""
