@@ -36,6 +36,8 @@ logger = logging.getLogger("analysis.canary")
 STATE_VERSION: Final = 1
 #: Rounds of catching up within one look.
 MAX_ROUNDS: Final = 20
+#: Steps of one question at most, however long nobody was heard; the collector answers 11,000.
+MAX_QUESTION_STEPS: Final = 10_000
 #: A canary that shows nothing yet is warming; these reasons say so.
 _WARMING_REASONS: Final = frozenset({Reason.WARMING, Reason.NO_DATA})
 
@@ -88,6 +90,8 @@ class CanaryWatch:
         self._judge = CanaryJudge(rule, record.declaration.started_unix_nano)
         start = aligned_up(record.declaration.started_unix_nano, config.reading.step_s * SECOND_NS)
         self._books = {source.name: StepBook.starting(start) for source in self._sources}
+        #: Source -> doublings of its window: nothing could be closed in the last one.
+        self._doublings = dict.fromkeys(self._books, 0)
         self._looks = 0
         self._summary = record.summary
         self._newest_unix_nano = 0
@@ -196,10 +200,12 @@ class CanaryWatch:
         longest_s = self._rule.silence_s - reading.settle_max_s
         step_ns = book.step_s(reading, longest_s) * SECOND_NS
         start = book.taken_until_unix_nano
+        steps = reading.catch_up_max_steps << self._doublings[source.name]
+        end = start + min(steps, MAX_QUESTION_STEPS) * step_ns
         return await self._client.blocks(
             source.metric,
             from_unix_nano=start,
-            to_unix_nano=max(min(now, start + reading.catch_up_max_steps * step_ns), start + 1),
+            to_unix_nano=max(min(now, end), start + 1),
             step_ns=step_ns,
             matches=source.matches,
             group_by=source.group_by,
@@ -218,6 +224,9 @@ class CanaryWatch:
             upto_unix_nano=answer.to_unix_nano,
             config=self._config.reading,
         )
+        # A silence longer than a window hides what came after it: look further next time.
+        is_stuck = until == book.taken_until_unix_nano and answer.to_unix_nano < now
+        self._doublings[source.name] = self._doublings[source.name] + 1 if is_stuck else 0
         taken = blocks_of(source, answer, self.roster, until)
         for key, new in taken.blocks.items():
             blocks.setdefault(key, []).extend(new)
