@@ -89,9 +89,9 @@ def parse_blocks(body: Any) -> BlocksAnswer:
             groups, int(body["from_unix_nano"]), int(body["to_unix_nano"]), _step_ns(body)
         )
         _refuse_other_steps(answer)
-        return answer
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AnswerUnusable(f"blocks: {type(error).__name__} {error}") from error
+    return answer
 
 
 def parse_series(body: Any) -> SeriesAnswer:
