@@ -24,18 +24,18 @@ def _series(points, **changes):
 def test_a_counter_block_holds_its_increase(answer):
     """Seven starts in the second step are seven events there."""
     (block,) = parse_blocks(answer(({}, {1: 7.0}))).groups[0].blocks
-    assert (7, None) == (block.total, block.counts)
+    assert (block.total, block.counts) == (7, None)
 
 
 def test_a_histogram_block_holds_its_counts(answer):
     """The observations of a block are the sum over its buckets."""
     (block,) = parse_blocks(answer(({}, {0: [1, 2, 3]}), bounds=BOUNDS)).groups[0].blocks
-    assert 6 == block.total
+    assert block.total == 6
 
 
 def test_nobody_reported_is_an_answer_without_groups(answer):
     """No group is no error: nobody was heard."""
-    assert () == parse_blocks(answer()).groups
+    assert parse_blocks(answer()).groups == ()
 
 
 @pytest.mark.parametrize("parse", [parse_blocks, parse_series, parse_services])
@@ -101,7 +101,7 @@ def test_a_step_without_width_is_unusable(answer, step_s):
 def test_a_point_of_no_data_is_absent_and_zero_is_zero():
     """Null means nobody reported, which is not the same as nothing happened."""
     ((_, points),) = parse_series(_series([[0, 4], [1, None], [2, 0]])).groups
-    assert {0: 4, 2_000_000_000: 0} == points
+    assert points == {0: 4, 2_000_000_000: 0}
 
 
 @pytest.mark.parametrize("points", [[[0]], [[0, "x"]], [[None, 1]], [[0, 0.5]], None, [[0, -1]]])

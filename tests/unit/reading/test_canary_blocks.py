@@ -46,18 +46,18 @@ def test_counts_are_good_or_bad_by_outcome_and_split(sources, roster, answer):
     blocks = _taken(sources[STARTS], body, roster, 1).blocks
     (total,) = blocks[FAILURES]
     (phone,) = blocks[f"{FAILURES}{{playback.device.class=phone}}"]
-    assert (9, 9, 7, 9) == (
+    assert (
         total.baseline.good,
         total.baseline.total,
         total.canary.good,
         total.canary.total,
-    )
-    assert (0, 0, 0, 2) == (
+    ) == (9, 9, 7, 9)
+    assert (
         phone.baseline.good,
         phone.baseline.total,
         phone.canary.good,
         phone.canary.total,
-    )
+    ) == (0, 0, 0, 2)
 
 
 def test_an_arm_that_did_not_report_has_no_number(sources, roster, answer):
@@ -67,7 +67,7 @@ def test_an_arm_that_did_not_report_has_no_number(sources, roster, answer):
     )
     first, second = _taken(sources[STARTS], body, roster, 2).blocks[FAILURES]
     assert first.canary is None
-    assert (0, 0) == (second.canary.good, second.canary.total)
+    assert (second.canary.good, second.canary.total) == (0, 0)
 
 
 def test_every_closed_step_has_a_block_and_no_open_one(sources, roster, answer):
@@ -77,7 +77,7 @@ def test_every_closed_step_has_a_block_and_no_open_one(sources, roster, answer):
     assert [START + i * SECOND_NS for i in range(3)] == [
         block.start_unix_nano for block in taken.blocks[FAILURES]
     ]
-    assert {("canary", START): 1} == taken.events
+    assert taken.events == {("canary", START): 1}
 
 
 def test_server_errors_are_counted_by_status_code(sources, roster, answer):
@@ -90,7 +90,7 @@ def test_server_errors_are_counted_by_status_code(sources, roster, answer):
         bounds=[0.1, 0.3],
     )
     (block,) = _taken(sources[HTTP], body, roster, 1).blocks["http.server.errors"]
-    assert (5, 7) == (block.canary.good, block.canary.total)
+    assert (block.canary.good, block.canary.total) == (5, 7)
 
 
 def test_instances_with_other_buckets_are_added_up_on_shared_bounds(sources, roster, answer):
@@ -99,9 +99,9 @@ def test_instances_with_other_buckets_are_added_up_on_shared_bounds(sources, ros
     narrow = answer((_server("canary", "c-1"), {0: [10, 20, 30]}), bounds=[0.3, 0.9])
     body = {**wide, "groups": wide["groups"] + narrow["groups"]}
     (block,) = _taken(sources[HTTP], body, roster, 1).blocks[HTTP]
-    assert [0.3] == list(block.canary.bounds)
-    assert [13, 57] == list(block.canary.counts)
-    assert 2 == block.canary.instance_count
+    assert list(block.canary.bounds) == [0.3]
+    assert list(block.canary.counts) == [13, 57]
+    assert block.canary.instance_count == 2
 
 
 def test_a_step_of_an_exponential_histogram_is_the_same_in_any_window(sources, roster, answer):
@@ -114,7 +114,7 @@ def test_a_step_of_an_exponential_histogram_is_the_same_in_any_window(sources, r
     )
     name = "playback.startup.duration"
     one, other = (_taken(sources[name], b, roster, 1).blocks[name][0] for b in (short, long))
-    assert 6 == one.canary.total
+    assert one.canary.total == 6
     np.testing.assert_array_equal(one.canary.bounds, other.canary.bounds)
     np.testing.assert_array_equal(one.canary.counts, other.canary.counts)
 
@@ -127,7 +127,7 @@ def test_strays_are_counted_and_named_and_move_no_arm(sources, roster, answer):
         bounds=[0.1, 0.3],
     )
     taken = _taken(sources[HTTP], body, roster, 1)
-    assert (3, ("c-0", "c-9"), {}) == (taken.stray_events, taken.strays, taken.events)
+    assert (taken.stray_events, taken.strays, taken.events) == (3, ("c-0", "c-9"), {})
     assert taken.blocks[HTTP][0].canary is None
 
 
@@ -139,15 +139,15 @@ def test_a_stray_is_not_heard_as_an_arm(sources, roster, answer):
         bounds=[0.1, 0.3],
     )
     newest = newest_by_arm(sources[HTTP], parse_blocks(body), roster)
-    assert {"baseline": START + 2 * SECOND_NS} == newest
+    assert newest == {"baseline": START + 2 * SECOND_NS}
 
 
 def test_history_is_the_baselines_and_has_no_empty_blocks(rule, answer):
     """Whoever answered before the canary counts as baseline; silence then is left out."""
     body = answer(({}, {1: [1, 2, 3]}), bounds=[0.1, 0.3])
     (block,) = baseline_blocks(rule.metric(HTTP), parse_blocks(body))
-    assert (START + SECOND_NS, 6, None) == (
+    assert (
         block.start_unix_nano,
         block.baseline.total,
         block.canary,
-    )
+    ) == (START + SECOND_NS, 6, None)

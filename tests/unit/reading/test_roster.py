@@ -38,11 +38,11 @@ def test_in_the_service_itself_label_instance_and_version_must_agree(roster, arm
 
 def test_elsewhere_the_label_alone_tells_the_arm(roster):
     """The edge counts the canary's viewers; it is no instance of either arm."""
-    assert "canary" == roster.arm_of(_sender("canary", "edge-a", "5.1.0"), scoped=False)
+    assert roster.arm_of(_sender("canary", "edge-a", "5.1.0"), scoped=False) == "canary"
 
 
 def test_without_declared_instances_the_version_identifies_the_arm(roster):
     """A deployer that does not know instances in advance declares none."""
     open_roster = replace(roster, canary=DeclaredArm("2.4.0", frozenset()))
     senders = [_sender("canary", "new", version) for version in ("2.4.0", "2.3.0")]
-    assert ["canary", None] == [open_roster.arm_of(one, scoped=True) for one in senders]
+    assert [open_roster.arm_of(one, scoped=True) for one in senders] == ["canary", None]

@@ -112,7 +112,7 @@ def test_a_tile_is_due_once_it_is_whole_and_old():
     book = _book(25)
     assert book.due_tile(_at(49), CONFIG) is None
     tile = book.due_tile(_at(51), CONFIG)
-    assert (START, 200) == (tile.start_unix_nano, tile.events)
+    assert (tile.start_unix_nano, tile.events) == (START, 200)
     assert _book(19).due_tile(_at(500), CONFIG) is None
 
 
@@ -120,8 +120,8 @@ def test_late_events_are_what_a_tile_gained():
     """Seven came late; the tile is not counted again."""
     book = _book(20)
     tile = book.due_tile(_at(60), CONFIG)
-    assert 7 == book.audited(tile, tile.events + 7, TILE_NS)
-    assert (7, None) == (book.late_events, book.due_tile(_at(60), CONFIG))
+    assert book.audited(tile, tile.events + 7, TILE_NS) == 7
+    assert (book.late_events, book.due_tile(_at(60), CONFIG)) == (7, None)
 
 
 def test_tiles_are_bounded_and_the_forgotten_ones_counted():
@@ -129,7 +129,7 @@ def test_tiles_are_bounded_and_the_forgotten_ones_counted():
     book = StepBook.starting(START)
     for i in range(MAX_TILES + 3):
         book.take(_at(20 * i), _at(20 * i + 20), {"baseline": 1, "canary": 1}, TILE_NS)
-    assert 3 == book.tiles_unaudited
+    assert book.tiles_unaudited == 3
 
 
 @pytest.mark.parametrize(
