@@ -229,7 +229,8 @@ class CanaryWatch:
         self._doublings[source.name] = self._doublings[source.name] + 1 if is_stuck else 0
         taken = blocks_of(source, answer, self.roster, until)
         for key, new in taken.blocks.items():
-            blocks.setdefault(key, []).extend(new)
+            if new:  # a key without blocks would make a round without data look like one with
+                blocks.setdefault(key, []).extend(new)
         tile_ns = self._config.reading.audit_tile_s * SECOND_NS
         for start in range(answer.from_unix_nano, until, answer.step_ns):
             events: dict[ArmName, int] = {
