@@ -50,11 +50,6 @@ class BlocksAnswer:
     to_unix_nano: int
     step_ns: int
 
-    @property
-    def newest_start_unix_nano(self) -> int | None:
-        """Start of the newest step anybody reported in."""
-        return max((g.blocks[-1].start_unix_nano for g in self.groups if g.blocks), default=None)
-
 
 @dataclass(frozen=True, slots=True)
 class SeriesAnswer:
@@ -90,11 +85,13 @@ def parse_blocks(body: Any) -> BlocksAnswer:
         _refuse_truncated(body)
         is_histogram = body["kind"] == "histogram"
         groups = tuple(_group(raw, is_histogram=is_histogram) for raw in body["groups"])
-        return BlocksAnswer(
+        answer = BlocksAnswer(
             groups, int(body["from_unix_nano"]), int(body["to_unix_nano"]), _step_ns(body)
         )
+        _refuse_other_steps(answer)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AnswerUnusable(f"blocks: {type(error).__name__} {error}") from error
+    return answer
 
 
 def parse_series(body: Any) -> SeriesAnswer:
@@ -139,6 +136,16 @@ def _refuse_truncated(body: Any) -> None:
         raise AnswerTruncated("the answer leaves out series: fewer attributes or more room needed")
 
 
+def _refuse_other_steps(answer: BlocksAnswer) -> None:
+    """A block outside the window or between its steps would be counted in a wrong one."""
+    first, last = answer.from_unix_nano, answer.to_unix_nano
+    for group in answer.groups:
+        for block in group.blocks:
+            start = block.start_unix_nano
+            if not first <= start < last or (start - first) % answer.step_ns:
+                raise ValueError(f"a block starts at {start}, which is no step of the answer")
+
+
 def _step_ns(body: Mapping[str, Any]) -> int:
     step_ns = round(float(body["step_s"]) * 1e9)
     if step_ns <= 0:
@@ -154,7 +161,7 @@ def _attributes(raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _group(raw: Mapping[str, Any], *, is_histogram: bool) -> Group:
-    bounds = np.array(raw["bounds"], dtype=np.float64) if is_histogram else None
+    bounds = _bounds(raw["bounds"]) if is_histogram else None
     blocks = tuple(_block(one, bounds) for one in raw["blocks"])
     starts = [block.start_unix_nano for block in blocks]
     if any(a >= b for a, b in itertools.pairwise(starts)):
@@ -162,10 +169,19 @@ def _group(raw: Mapping[str, Any], *, is_histogram: bool) -> Group:
     return Group(_attributes(raw), bounds, blocks)
 
 
+def _bounds(raw: Any) -> Floats:
+    bounds = np.array(raw, dtype=np.float64)
+    if bounds.ndim != 1 or not np.isfinite(bounds).all() or (np.diff(bounds) <= 0).any():
+        raise ValueError("bounds are not finite and ascending")
+    return bounds
+
+
 def _block(raw: Mapping[str, Any], bounds: Floats | None) -> GroupBlock:
     counts = None
     if bounds is not None:
-        counts = np.array(raw["counts"], dtype=np.int64)
+        counts = np.array(raw["counts"])
+        if counts.ndim != 1 or counts.dtype != np.int64:  # a fraction would be cut off silently
+            raise ValueError("counts are not whole numbers")
         if len(counts) != len(bounds) + 1 or (counts < 0).any():
             raise ValueError(f"{len(counts)} counts for {len(bounds)} bounds, or a negative one")
     return GroupBlock(

@@ -73,6 +73,16 @@ def blocks_of(source: Source, answer: BlocksAnswer, roster: Roster, until_unix_n
     return Taken(blocks, events, stray_events, tuple(sorted(strays))[:MAX_STRAYS_NAMED])
 
 
+def newest_by_arm(source: Source, answer: BlocksAnswer, roster: Roster) -> dict[ArmName, int]:
+    """Start of the newest step each arm was heard in; an arm not heard is absent."""
+    newest: dict[ArmName, int] = {}
+    for group in answer.groups:
+        arm = roster.arm_of(group.attributes, scoped=source.is_scoped)
+        if arm is not None and group.blocks:
+            newest[arm] = max(newest.get(arm, 0), group.blocks[-1].start_unix_nano)
+    return newest
+
+
 def _sender(group: Group) -> str:
     return group.attributes.get(semconv.SERVICE_INSTANCE_ID) or "without instance id"
 

@@ -61,7 +61,11 @@ class CollectorClient:
     ) -> BlocksAnswer:
         """What was added per group and step, steps counted from ``from_unix_nano``."""
         parameters = _parameters(metric, from_unix_nano, to_unix_nano, step_ns, matches, group_by)
-        return parse_blocks(await self._get("/api/v1/blocks", parameters))
+        answer = parse_blocks(await self._get("/api/v1/blocks", parameters))
+        asked = (from_unix_nano, to_unix_nano, step_ns)
+        if (answer.from_unix_nano, answer.to_unix_nano, answer.step_ns) != asked:
+            raise AnswerUnusable("blocks: the answer is about another window than was asked for")
+        return answer
 
     async def increase(
         self,

@@ -15,7 +15,7 @@ class ReadingConfig:
     max_answer_bytes: int
     #: A step is never read sooner after its end: exports of other instances may be under way.
     settle_min_s: float
-    #: A step is closed this long after its end even if nothing newer was heard: silence.
+    #: An arm that is not heard while the other is delays a step by this long at most.
     settle_max_s: float
     #: Width of a step, and of one when traffic is low. Whole seconds; the second is a multiple.
     step_s: int

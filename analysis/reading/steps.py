@@ -1,8 +1,9 @@
 """Which steps are complete, and a book of what was taken from each.
 
-A step is handed on once. It is closed when something newer was heard (the collector stores what it
-acknowledged in order, so older data of the same senders is there) and it has settled for a moment,
-or when it is so old that waiting longer would only hide a silence. What arrives later still is not
+A step is handed on once, and closed when both arms were heard beyond it: the collector stores in
+order what it acknowledged, so their older data is there. An arm that is not heard while the other
+is delays a step only so long; waiting on would hide its silence. While nobody is heard nothing
+closes: that is a collector that lags, and no silence of an arm. What arrives later still is not
 lost silently: taken steps are counted again when they are old, and the difference has a name.
 """
 
@@ -26,21 +27,42 @@ def closed_until(
     taken_until_unix_nano: int,
     step_ns: int,
     *,
-    newest_unix_nano: int | None,
+    newest_unix_nano: Mapping[ArmName, int],
     now_unix_nano: int,
     upto_unix_nano: int,
     config: ReadingConfig,
 ) -> int:
     """End of the last complete step at or before ``upto_unix_nano``.
 
-    ``newest_unix_nano`` is the start of the newest step anybody was heard in.
+    ``newest_unix_nano``: start of the newest step each arm was heard in since what was taken.
     """
+    heard = [newest_unix_nano.get(arm, taken_until_unix_nano) for arm in ARM_NAMES]
     settled = now_unix_nano - round(config.settle_min_s * SECOND_NS)
     waited = now_unix_nano - round(config.settle_max_s * SECOND_NS)
+    until = max(min(heard), min(max(heard), waited))
+    return _whole(taken_until_unix_nano, min(until, settled, upto_unix_nano), step_ns)
+
+
+def fleet_closed_until(
+    taken_until_unix_nano: int,
+    step_ns: int,
+    *,
+    newest_unix_nano: int | None,
+    now_unix_nano: int,
+    upto_unix_nano: int,
+    patience_s: float,
+) -> int:
+    """The same for a fleet that has no arms: closed once anybody was heard beyond it.
+
+    After ``patience_s`` a step closes unheard, so that its series can be said to have no data.
+    """
     heard = taken_until_unix_nano if newest_unix_nano is None else newest_unix_nano
-    until = min(max(min(heard, settled), waited), upto_unix_nano)
-    steps = max(until - taken_until_unix_nano, 0) // step_ns
-    return taken_until_unix_nano + steps * step_ns
+    waited = now_unix_nano - round(patience_s * SECOND_NS)
+    return _whole(taken_until_unix_nano, min(max(heard, waited), upto_unix_nano), step_ns)
+
+
+def _whole(taken_until: int, until: int, step_ns: int) -> int:
+    return taken_until + max(until - taken_until, 0) // step_ns * step_ns
 
 
 def aligned_up(unix_nano: int, step_ns: int) -> int:

@@ -21,7 +21,7 @@ from analysis.canary.judge import CanaryJudge
 from analysis.decisions.records import CanaryRecord, Declaration
 from analysis.decisions.states import CanaryState
 from analysis.reading.answers import BlocksAnswer, SeriesAnswer
-from analysis.reading.canary_blocks import baseline_blocks, blocks_of
+from analysis.reading.canary_blocks import baseline_blocks, blocks_of, newest_by_arm
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.roster import ARM_NAMES, ArmName, DeclaredArm, Roster
@@ -36,6 +36,8 @@ logger = logging.getLogger("analysis.canary")
 STATE_VERSION: Final = 1
 #: Rounds of catching up within one look.
 MAX_ROUNDS: Final = 20
+#: Steps of one question at most, however long nobody was heard; the collector answers 11,000.
+MAX_QUESTION_STEPS: Final = 10_000
 #: A canary that shows nothing yet is warming; these reasons say so.
 _WARMING_REASONS: Final = frozenset({Reason.WARMING, Reason.NO_DATA})
 
@@ -88,6 +90,8 @@ class CanaryWatch:
         self._judge = CanaryJudge(rule, record.declaration.started_unix_nano)
         start = aligned_up(record.declaration.started_unix_nano, config.reading.step_s * SECOND_NS)
         self._books = {source.name: StepBook.starting(start) for source in self._sources}
+        #: Source -> doublings of its window: nothing could be closed in the last one.
+        self._doublings = dict.fromkeys(self._books, 0)
         self._looks = 0
         self._summary = record.summary
         self._newest_unix_nano = 0
@@ -196,10 +200,12 @@ class CanaryWatch:
         longest_s = self._rule.silence_s - reading.settle_max_s
         step_ns = book.step_s(reading, longest_s) * SECOND_NS
         start = book.taken_until_unix_nano
+        steps = reading.catch_up_max_steps << self._doublings[source.name]
+        end = start + min(steps, MAX_QUESTION_STEPS) * step_ns
         return await self._client.blocks(
             source.metric,
             from_unix_nano=start,
-            to_unix_nano=max(min(now, start + reading.catch_up_max_steps * step_ns), start + 1),
+            to_unix_nano=max(min(now, end), start + 1),
             step_ns=step_ns,
             matches=source.matches,
             group_by=source.group_by,
@@ -208,22 +214,23 @@ class CanaryWatch:
     def _take(self, source: Source, answer: BlocksAnswer, now: int, blocks: Blocks) -> None:
         """Hand on the closed steps of one answer and note them in the book."""
         book = self._books[source.name]
-        newest = answer.newest_start_unix_nano
-        if newest is not None:
-            self._newest_unix_nano = max(self._newest_unix_nano, newest)
-        # While nobody at all is heard it is no silence of one arm: the steps wait for their data.
-        upto = min(answer.to_unix_nano, newest or 0) if self._is_stale(now) else answer.to_unix_nano
+        newest = newest_by_arm(source, answer, self.roster)
+        self._newest_unix_nano = max(self._newest_unix_nano, *newest.values(), 0)
         until = closed_until(
             book.taken_until_unix_nano,
             answer.step_ns,
             newest_unix_nano=newest,
             now_unix_nano=now,
-            upto_unix_nano=upto,
+            upto_unix_nano=answer.to_unix_nano,
             config=self._config.reading,
         )
+        # A silence longer than a window hides what came after it: look further next time.
+        is_stuck = until == book.taken_until_unix_nano and answer.to_unix_nano < now
+        self._doublings[source.name] = self._doublings[source.name] + 1 if is_stuck else 0
         taken = blocks_of(source, answer, self.roster, until)
         for key, new in taken.blocks.items():
-            blocks.setdefault(key, []).extend(new)
+            if new:  # a key without blocks would make a round without data look like one with
+                blocks.setdefault(key, []).extend(new)
         tile_ns = self._config.reading.audit_tile_s * SECOND_NS
         for start in range(answer.from_unix_nano, until, answer.step_ns):
             events: dict[ArmName, int] = {
@@ -231,10 +238,6 @@ class CanaryWatch:
             }
             book.take(start, start + answer.step_ns, events, tile_ns)
         book.stray_events += taken.stray_events
-
-    def _is_stale(self, now: int) -> bool:
-        age_s = (now - self._newest_unix_nano) * 1e-9
-        return self._newest_unix_nano > 0 and age_s > self._config.stale_after_s
 
     async def _prime(self) -> None:
         """Let the judge learn the baseline's shape from before the canary, once."""

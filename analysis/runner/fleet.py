@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis.anomaly.signals import Signal, SignalsConfig
@@ -21,7 +21,7 @@ from analysis.reading.answers import SeriesAnswer
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.fleet_counts import failures_by_split, steps_of
-from analysis.reading.steps import SECOND_NS, closed_until
+from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
 from analysis.slo.objectives import Objective
@@ -123,14 +123,13 @@ class Fleet:
             matches=(),
             group_by=question.group_by,
         )
-        until = closed_until(
+        until = fleet_closed_until(
             start,
             self._step_ns,
             newest_unix_nano=answer.newest_start_unix_nano,
             now_unix_nano=now,
             upto_unix_nano=to,
-            # Completeness before speed: wait for data as long as it may be called fresh.
-            config=replace(self._config.reading, settle_max_s=self._config.fleet_stale_s),
+            patience_s=self._config.fleet_stale_s,
         )
         for step in steps_of(answer, until):
             self._take(question.metric, answer, step, edges)
