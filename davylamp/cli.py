@@ -27,9 +27,14 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 = done, 1 = it did not work (one sentence on standard error says why), 2 = wrong usage."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(is_process="run" in words).parse_args(words)
     try:
         check_python()
+        if options.command == "slo":
+            from davylamp import slo_cli  # noqa: PLC0415
+
+            return slo_cli.run(options)
         settings = config.load_settings(options.config)
         if options.command == "run":
             return _run(options.name, settings)
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, is_process: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="davylamp", description=__doc__)
     parser.add_argument(
         "--config", type=Path, action="append", default=[], help="TOML file over the defaults"
@@ -58,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=None, help="another audience")
     demo.add_argument("--record", type=Path, default=None, help="write what happened as JSON")
     demo.add_argument("--ignore-load", action="store_true", help="run on a busy machine too")
+    if not is_process:
+        from davylamp import slo_cli  # noqa: PLC0415 - not for the processes to load
+
+        slo_cli.add_commands(commands)
     run = commands.add_parser("run", help="one process, in the foreground")
     run.add_argument("name", choices=processes.WITH_SAMPLES)
     return parser
