@@ -14,12 +14,11 @@ TIMEOUT_S: Final = 10.0
 
 
 class Clients:
-    """JSON over HTTP to the three APIs; use as an async context manager."""
+    """JSON over HTTP to the deployer and the analysis; use as an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._controller_url = settings.url("samples", "controller_port")
         self._analysis_url = settings.url("analysis", "api_port")
-        self._collector_url = settings.url("collector", "api_port")
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,25 +70,14 @@ class Clients:
         found: list[dict[str, Any]] = answer["deliveries"]
         return found
 
-    async def anomalies(self) -> list[dict[str, Any]]:
-        """Every watched series and its state."""
-        answer = await self._ask("GET", f"{self._analysis_url}/api/v1/anomalies")
-        found: list[dict[str, Any]] = answer["anomalies"]
-        return found
-
-    async def collector(self, path: str, **parameters: str) -> dict[str, Any]:
-        """A question to the collector's read API."""
-        return await self._ask("GET", f"{self._collector_url}{path}", parameters=parameters)
-
     async def _ask(
         self,
         method: str,
         url: str,
         body: Mapping[str, Any] | None = None,
-        parameters: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         assert self._session is not None, "use Clients as an async context manager"
-        async with self._session.request(method, url, json=body, params=parameters) as reply:
+        async with self._session.request(method, url, json=body) as reply:
             if reply.status >= 300:
                 raise StoryError(f"{method} {url}: {reply.status} {(await reply.text())[:300]}")
             answer: dict[str, Any] = await reply.json()

@@ -83,13 +83,6 @@ class Settings:
             raise ConfigError(f"{section}.{key}", value, "a port from 0 to 65535")
         return value
 
-    def number(self, section: str, key: str) -> float:
-        """A number, 0 or more."""
-        value = self.section(section).get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-            raise ConfigError(f"{section}.{key}", value, "a number, 0 or more")
-        return float(value)
-
     def url(self, section: str, key: str) -> str:
         """``http://host:port`` of a listener."""
         return f"http://{self.text(section, 'host')}:{self.port(section, key)}"
