@@ -43,6 +43,7 @@ class WalConfig:
     #: Each insert costs about 60 ms of a core however little it holds.
     traces_interval_s: float
     metrics_interval_s: float
+    logs_interval_s: float
     #: Size at which a segment is closed whatever its age.
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
@@ -62,12 +63,13 @@ class LimitsConfig:
     max_in_flight_bytes: int
     #: A body that takes longer to arrive is answered 408.
     body_timeout_s: float
-    #: Spans or data points of one request.
+    #: Spans, data points or log records of one request.
     max_spans: int
     max_points: int
+    max_logs: int
     #: Attributes, events, links, array elements and buckets of one request, all items together.
     max_elements: int
-    #: Size of one span or metric point, or of a resource; attributes and buckets in one.
+    #: Size of one span, metric point, log record or resource; attributes and buckets in one.
     max_item_bytes: int
     max_attributes: int
     max_buckets: int

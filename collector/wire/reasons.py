@@ -22,7 +22,6 @@ class Reason(StrEnum):
     NAME_TOO_LONG = "name_too_long"
     NO_VALUE = "no_value"
     UNSPECIFIED_TEMPORALITY = "unspecified_temporality"
-    UNSUPPORTED_SUMMARY = "unsupported_summary"
     MALFORMED_POINT = "malformed_point"
 
 
@@ -40,8 +39,7 @@ EXPLAINED: Final = {
     Reason.NAME_TOO_LONG: "a metric's name or unit is too long",
     Reason.NO_VALUE: "a number point has no value",
     Reason.UNSPECIFIED_TEMPORALITY: "aggregation_temporality must be delta or cumulative",
-    Reason.UNSUPPORTED_SUMMARY: "summaries cannot be merged and are not stored; send a histogram",
-    Reason.MALFORMED_POINT: "bucket counts, bounds, count, scale or sign contradict each other",
+    Reason.MALFORMED_POINT: "counts, bounds, quantiles, scale or sign contradict each other",
 }
 
 
@@ -49,3 +47,10 @@ class Repair(StrEnum):
     """Something was dropped from an item that was otherwise stored."""
 
     INVALID_PARENT = "invalid_parent"
+    INVALID_TRACE = "invalid_trace"
+
+
+MENDED: Final = {
+    Repair.INVALID_PARENT: "parent_span_id must be empty or 8 bytes",
+    Repair.INVALID_TRACE: "a record's trace_id must be empty or 16, its span_id empty or 8 bytes",
+}

@@ -127,7 +127,7 @@ def test_many_senders_share_syncs_and_lose_nothing(make):
 def test_each_signal_closes_at_its_own_age(make):
     """Metrics are handed out while traces still gather."""
     clock = FixedClock()
-    log, _ = make(clock, traces_interval_s=5.0, metrics_interval_s=1.0)
+    log, _ = make(clock, traces_interval_s=5.0, metrics_interval_s=1.0, logs_interval_s=8.0)
     waiter = Waiter(2)
     for signal in Signal:
         log.append(signal, b"x", 1, waiter.done)
@@ -137,6 +137,8 @@ def test_each_signal_closes_at_its_own_age(make):
     assert log.next_segment().signal is Signal.METRICS
     clock.advance(4.0)
     assert log.next_segment().signal is Signal.TRACES
+    clock.advance(4.0)
+    assert log.next_segment().signal is Signal.LOGS
 
 
 def test_a_full_segment_closes_whatever_its_age(make):
