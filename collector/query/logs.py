@@ -60,7 +60,7 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
         "event_name": text(row["event_name"]),
         "body": text(row["body"]),
         "attributes": read_pairs(row["attributes"]),
-        "resource": read_pairs(row["resource"]),
+        "resource": read_pairs(row["resource_pairs"]),
     }
 
 

@@ -87,7 +87,7 @@ def span_json(row: dict[str, Any], read: Callable[[bytes], Any] = stored_text) -
         "status_code": row["status_code"],
         "status_message": text(row["status_message"]),
         "attributes": attributes,
-        "resource": read_pairs(row["resource"], read),
+        "resource": read_pairs(row["resource_pairs"], read),
         "events": [
             {
                 "time_unix_nano": event["time_unix_nano"],

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from collector.store.bind import Parameter
 from collector.store.engine import Store
-from collector.store.reader import Match, Window, encoded_match, match_parameters
+from collector.store.reader import RESOURCE, Match, Window, encoded_match, match_parameters
 
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
     time_unix_nano, lower(hex(trace_id)) AS trace_id_hex, lower(hex(span_id)) AS span_id_hex,
     service_name, scope_name, severity_number, severity_text, event_name, body, attributes,
-    resource
+    {RESOURCE} AS resource_pairs
 """
 
 

@@ -31,6 +31,11 @@ SPAN_COLUMNS: Final = {
     "playback.outcome": "outcome",
     "error.type": "error_type",
 }
+#: The resource of a span or log record as a map of encoded values.
+RESOURCE: Final = (
+    "mapFromArrays(CAST(resource, 'Array(Array(String))')[1], "
+    "CAST(resource, 'Array(Array(String))')[2])"
+)
 #: What ``group_by`` of the RED answers may name -> column of ``red``.
 RED_GROUPS: Final = {
     "version": "service_version",
@@ -217,7 +222,7 @@ def encoded_match(match: Match, index: int, column: str | None = None) -> str:
         f"{{key{index}:String}}",
         f"arrayMap(x -> unhex(x), {{values{index}:Array(String)}})",
     )
-    value = f"if(mapContains(attributes, {key}), attributes[{key}], resource[{key}])"
+    value = f"if(mapContains(attributes, {key}), attributes[{key}], {RESOURCE}[{key}])"
     found = f"has({values}, {value})"
     if column is not None:
         text = f"{column} = {{value{index}:String}}"
@@ -276,11 +281,11 @@ def trace_extent(store: Store, trace_ids_hex: list[str]) -> Window | None:
     return Window(row["first"], row["last"] + 1)
 
 
-_SPAN_FIELDS: Final = """
+_SPAN_FIELDS: Final = f"""
     lower(hex(span_id)) AS span_id_hex, lower(hex(parent_span_id)) AS parent_hex,
     service_name, scope_name, name, kind, start_unix_nano, duration_ns, status_code,
     status_message, http_method, http_route, http_status, cohort, deployment_id, device_class,
-    outcome, error_type, attributes, resource, events
+    outcome, error_type, attributes, {RESOURCE} AS resource_pairs, events
 """
 
 

@@ -16,7 +16,7 @@
 -- make more of them than an insert may touch. Expiry goes by `received`, our own clock.
 
 -- fragment: durable
-fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_with_ttl_timeout = 60, non_replicated_deduplication_window = 10000
+fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_with_ttl_timeout = 60, non_replicated_deduplication_window = 10000, min_parts_to_merge_at_once = 8
 
 -- Spans, log records and exemplars keep the values of their attributes as they came, encoded: what
 -- was an integer stays one, reading is left to who asks, and planning a view for every kind of
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS spans
     outcome LowCardinality(String),
     error_type LowCardinality(String),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
+    resource LowCardinality(String),
     events Array(Tuple(time_unix_nano UInt64, name String, attributes {encoded_pairs})) CODEC(ZSTD(1)),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1)),
     INDEX by_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
@@ -100,7 +100,8 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 -- Attributes with a column of their own are there as text if they were one of at most 127 bytes (the
 -- status code: an integer of two bytes); in any other form they stay among the rest. Whatever
 -- belongs to a resource is made before its spans are unfolded; keys are compared as entries of a
--- dictionary.
+-- dictionary. A resource is one text, the engine's own of two arrays: few spans have one of their own,
+-- and a map in every row would cost more than all other columns together when parts are merged.
 -- statement: spans_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_view TO spans AS
 SELECT
@@ -133,11 +134,12 @@ FROM
         arrayMap((k, v) -> if(has({hot_keys}, k), multiIf(startsWith(v, '\n') AND length(v) < 130 AND length(v) = reinterpretAsUInt8(substring(v, 2, 1)) + 2, substring(v, 3), startsWith(v, '\x18') AND length(v) = 3, toString({two_byte_integer}), ''), ''), ks, s.attributes.value) AS texts
     FROM
     (
-        SELECT * EXCEPT (ss), ss.scope.name AS scope_name, arrayJoin(ss.spans) AS s
+        SELECT * EXCEPT (ss, pairs, names), ss.scope.name AS scope_name, arrayJoin(ss.spans) AS s
         FROM
         (
             SELECT
-                CAST(mapFromArrays(rs.resource.attributes.key, rs.resource.attributes.value), 'Map(LowCardinality(String), LowCardinality(String))') AS resource,
+                mapFromArrays(rs.resource.attributes.key, rs.resource.attributes.value) AS pairs,
+                toLowCardinality(toString([mapKeys(pairs), mapValues(pairs)])) AS resource,
                 {resource_columns},
                 names[4] AS region, names[5] AS zone, names[6] AS environment,
                 arrayJoin(rs.scope_spans) AS ss
@@ -154,7 +156,7 @@ bitAnd(reinterpretAsUInt16(substring(v, 2)), 127) + bitShiftRight(reinterpretAsU
 
 -- The scan has made these values text.
 -- fragment: resource_columns
-arrayMap(v -> substring(v, {after_head}), arrayMap(k -> resource[k], ['service.name', 'service.version', 'service.instance.id', 'cloud.region', 'cloud.availability_zone', 'deployment.environment.name'])) AS names, names[1] AS service_name, names[2] AS service_version, names[3] AS instance_id
+arrayMap(v -> substring(v, {after_head}), arrayMap(k -> pairs[k], ['service.name', 'service.version', 'service.instance.id', 'cloud.region', 'cloud.availability_zone', 'deployment.environment.name'])) AS names, names[1] AS service_name, names[2] AS service_version, names[3] AS instance_id
 
 -- Where in time a trace lies: a lookup by id reads one row here, then a slice of spans.
 -- statement: trace_bounds
@@ -562,7 +564,7 @@ CREATE TABLE IF NOT EXISTS logs
     event_name LowCardinality(String),
     body String CODEC(ZSTD(1)),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
+    resource LowCardinality(String),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1)),
     INDEX by_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
@@ -587,11 +589,12 @@ SELECT
     resource
 FROM
 (
-    SELECT * EXCEPT (sl, names), sl.scope.name AS scope_name, arrayJoin(sl.log_records) AS r
+    SELECT * EXCEPT (sl, pairs, names), sl.scope.name AS scope_name, arrayJoin(sl.log_records) AS r
     FROM
     (
         SELECT
-            CAST(mapFromArrays(rl.resource.attributes.key, rl.resource.attributes.value), 'Map(LowCardinality(String), LowCardinality(String))') AS resource,
+            mapFromArrays(rl.resource.attributes.key, rl.resource.attributes.value) AS pairs,
+            toLowCardinality(toString([mapKeys(pairs), mapValues(pairs)])) AS resource,
             {resource_columns},
             arrayJoin(rl.scope_logs) AS sl
         FROM (SELECT arrayJoin(resource_logs) AS rl FROM otlp_logs_in)
