@@ -91,6 +91,7 @@ class SeriesIndex:
             SELECT metric_name, kind, unit, temporality, is_monotonic
             FROM series
             WHERE last_seen_unix_nano >= {from:Int64} AND first_seen_unix_nano < {to:Int64}
+              AND kind != 'summary'
             GROUP BY metric_name, kind, unit, temporality, is_monotonic
             ORDER BY metric_name, kind, unit, temporality, is_monotonic
             """,

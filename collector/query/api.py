@@ -32,7 +32,7 @@ from collector.query.questions import (
 )
 from collector.store.engine import Store
 from collector.store.points import SeriesCache
-from collector.store.reader import RED_GROUPS, TraceFilter, Window
+from collector.store.reader import KIND_CODES, RED_GROUPS, TraceFilter, Window
 from telemetry.clock import Clock
 
 MAX_TRACES: Final = 500
@@ -267,8 +267,12 @@ def _add_trace_routes(app: FastAPI, questions: Questions, store: Store) -> None:
         service: Text = None,
         version: Text = None,
         cohort: Text = None,
+        operation: Text = None,
+        kind: Text = None,
         min_duration_s: Text = None,
+        max_duration_s: Text = None,
         error: Text = None,
+        match: MatchTexts = [],  # noqa: B006 - FastAPI copies it
         from_text: FromText = None,
         to_text: ToText = None,
         limit: Text = None,
@@ -281,9 +285,11 @@ def _add_trace_routes(app: FastAPI, questions: Questions, store: Store) -> None:
                 service=service,
                 version=version,
                 cohort=cohort,
-                min_duration_ns=(
-                    params.duration_ns("min_duration_s", min_duration_s) if min_duration_s else 0
-                ),
+                operation=operation,
+                kind=KIND_CODES[params.one_of("kind", kind, KIND_CODES)] if kind else None,
+                min_duration_ns=params.optional_duration_ns("min_duration_s", min_duration_s),
+                max_duration_ns=params.optional_duration_ns("max_duration_s", max_duration_s),
+                matches=params.matches(match),
                 is_error=params.boolean("error", error),
             )
             count = params.integer("limit", limit or "20", low=1, high=MAX_TRACES)

@@ -101,6 +101,11 @@ def select(store: Store, cache: SeriesCache, query: MetricQuery) -> Selection | 
     if not known:
         return None
     kind = Counter(series.kind for series in known.values()).most_common(1)[0][0]
+    if kind not in _TABLES:
+        raise BadParameter(
+            f"{query.metric} is a {kind}: its quantiles cannot be merged",
+            accepted="/api/v1/summaries, or a histogram",
+        )
     chosen = sorted((series for series in known.values() if series.kind == kind), key=_wrapped_id)
     wanted = [series.series_id for series in chosen]
     table = points.points(

@@ -97,6 +97,11 @@ def duration_ns(name: str, text: str) -> int:
     return max(1, round(seconds * 1e9))
 
 
+def optional_duration_ns(name: str, text: str | None) -> int:
+    """The same, 0 if not given."""
+    return duration_ns(name, text) if text else 0
+
+
 def step_ns(text: str | None, span: Window, *, default_steps: int = 120) -> int:
     """Width of a step; without one, whole seconds that make about ``default_steps`` steps."""
     width_ns = span.to_unix_nano - span.from_unix_nano

@@ -31,6 +31,8 @@ _SIGNAL_OF_PATH: Final = {
     "/v1/traces": Signal.TRACES,
     "/v1/metrics": Signal.METRICS,
     "/v1/logs": Signal.LOGS,
+    # Where Prometheus takes OTLP, for senders that were pointed at one.
+    "/api/v1/otlp/v1/metrics": Signal.METRICS,
 }
 _PATHS: Final = ", ".join(_SIGNAL_OF_PATH)
 

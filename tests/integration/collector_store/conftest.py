@@ -6,17 +6,23 @@ the session; each test takes its own hour of telemetry time and its own service 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
+import uvicorn
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client import CollectorRegistry, Counter
 
 from collector.config import StoreConfig
+from collector.query.api import build_app
 from collector.store.engine import Signal, open_store
 from collector.testing import (
     CUMULATIVE,
@@ -29,6 +35,7 @@ from collector.testing import (
     resource,
     trace_request,
 )
+from telemetry.clock import FixedClock
 
 SIGNALS = {
     ExportTraceServiceRequest: Signal.TRACES,
@@ -107,3 +114,52 @@ def otlp():
         setattr(Builders, function.__name__, staticmethod(function))
     Builders.DELTA, Builders.CUMULATIVE, Builders.SECOND_NS = DELTA, CUMULATIVE, SECOND_NS
     return Builders
+
+
+class Accounting:
+    is_open = True
+
+    def accounting(self):
+        return {"received": 7, "stored": 7, "rejected": {}, "pending": 0}
+
+    def is_ready(self):
+        return self.is_open
+
+
+@asynccontextmanager
+async def serving(app):
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:  # noqa: ASYNC110 - uvicorn offers only this flag
+                await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def get(store, t0, tmp_path, otlp):
+    """GET as JSON: (status, body); the clock stands five minutes into the test's hour."""
+    registry = CollectorRegistry()
+    Counter("davylamp_test", "Counts nothing.", registry=registry)
+    app = build_app(
+        store,
+        Accounting(),
+        FixedClock(t0 + 300 * SECOND_NS),
+        registry=registry,
+        config=otlp.store_config(tmp_path),
+    )
+    async with serving(app) as session:
+
+        async def run(path, **parameters):
+            async with session.get(path, params=parameters) as response:
+                if response.content_type == "application/json":
+                    return response.status, await response.json()
+                return response.status, await response.text()
+
+        yield run

@@ -2,68 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-
-import aiohttp
 import pytest
-import uvicorn
-from prometheus_client import CollectorRegistry, Counter
-
-from collector.query.api import build_app
-from telemetry.clock import FixedClock
 
 SECOND_NS = 1_000_000_000
 TRACE = bytes(range(1, 17))
-
-
-class Accounting:
-    is_open = True
-
-    def accounting(self):
-        return {"received": 7, "stored": 7, "rejected": {}, "pending": 0}
-
-    def is_ready(self):
-        return self.is_open
-
-
-@asynccontextmanager
-async def serving(app):
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    task = asyncio.create_task(server.serve())
-    try:
-        async with asyncio.timeout(10):
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers only this flag
-                await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-            yield session
-    finally:
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture
-async def get(store, t0, tmp_path, otlp):
-    """GET as JSON: (status, body); the clock stands five minutes into the test's hour."""
-    registry = CollectorRegistry()
-    Counter("davylamp_test", "Counts nothing.", registry=registry)
-    app = build_app(
-        store,
-        Accounting(),
-        FixedClock(t0 + 300 * SECOND_NS),
-        registry=registry,
-        config=otlp.store_config(tmp_path),
-    )
-    async with serving(app) as session:
-
-        async def run(path, **parameters):
-            async with session.get(path, params=parameters) as response:
-                if response.content_type == "application/json":
-                    return response.status, await response.json()
-                return response.status, await response.text()
-
-        yield run
 
 
 def two_service_trace(otlp, t0, service, trace_id=TRACE):
