@@ -179,11 +179,11 @@ def plain() -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def rotel(venv: Path) -> Iterator[Receiver]:
+def rotel(program: Path) -> Iterator[Receiver]:
     """rotel, receiving and dropping."""
     port, other = free_port(), free_port()
     command = [
-        str(venv / "bin" / "rotel"),
+        str(program),
         *("start", "--otlp-grpc-endpoint", f"127.0.0.1:{port}"),
         *("--otlp-http-endpoint", f"127.0.0.1:{other}", "--exporter", "blackhole"),
     ]
@@ -193,8 +193,7 @@ def rotel(venv: Path) -> Iterator[Receiver]:
         channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         grpc.channel_ready_future(channel).result(START_TIMEOUT_S)
         channel.close()
-        # The command is a launcher that may stay in front of the program.
-        yield Receiver(process, port, None, venv)
+        yield Receiver(process, port, None, program.parent)
 
 
 @contextlib.contextmanager
@@ -211,7 +210,7 @@ def _ended(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
 
 
 def installed_rotel(folder: Path) -> tuple[Path | None, str]:
-    """A virtual environment with rotel, or None and the reason."""
+    """rotel's program in a virtual environment of its own, or None and the reason."""
     venv = folder / "venv"
     made = subprocess.run(
         [sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False
@@ -224,9 +223,10 @@ def installed_rotel(folder: Path) -> tuple[Path | None, str]:
         text=True,
         check=False,
     )
-    if pip.returncode or not (venv / "bin" / "rotel").exists():
+    program = next(venv.glob("lib/python*/site-packages/rotel/rotel-agent"), None)
+    if pip.returncode or program is None:
         return None, f"rotel cannot be installed: {pip.stderr.strip()[-200:]}"
-    return venv, ""
+    return program, ""
 
 
 def tree_cpu_s(pid: int) -> float:
@@ -306,9 +306,9 @@ def main() -> int:
     rounds, settle_s = (1, 4.0) if args.quick else (args.rounds, 20.0)
     rng = np.random.default_rng(11)
     with tempfile.TemporaryDirectory() as folder:
-        venv, reason = (None, "left out") if args.no_rotel else installed_rotel(Path(folder))
-        figures = _rounds(rng, spans, rounds, settle_s, venv)
-    if venv is None:
+        program, reason = (None, "left out") if args.no_rotel else installed_rotel(Path(folder))
+        figures = _rounds(rng, spans, rounds, settle_s, program)
+    if program is None:
         figures["rotel"] = {"skipped": reason}
     for name, found in figures.items():
         print(f"{name:10} {found}")
@@ -317,7 +317,7 @@ def main() -> int:
 
 
 def _rounds(
-    rng: np.random.Generator, spans: int, rounds: int, settle_s: float, venv: Path | None
+    rng: np.random.Generator, spans: int, rounds: int, settle_s: float, program: Path | None
 ) -> dict[str, Any]:
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "rotel": [], "plain": []}
     count = spans // SPANS_PER_REQUEST
@@ -329,8 +329,8 @@ def _rounds(
             run |= at_half_load(receiver, half, run["spans_per_s_wall"])
             run["bytes_per_span"] = stored_bytes_per_span(receiver)
             runs["ours"].append(run)
-        if venv is not None:
-            with rotel(venv) as receiver:
+        if program is not None:
+            with rotel(program) as receiver:
                 runs["rotel"].append(measured(receiver, bodies, settle_s))
         with plain() as receiver:
             # A tenth: it takes about ten times as long.
