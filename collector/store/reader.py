@@ -200,6 +200,8 @@ def trace_ids(store: Store, window: Window, wanted: TraceFilter, *, limit: int) 
         if number:
             conditions.append(condition)
             parameters[name] = number
+    if wanted.is_error:
+        conditions.append("status_code = 2")
     for index, match in enumerate(wanted.matches):
         conditions.append(encoded_match(match, index, SPAN_COLUMNS.get(match.key)))
         parameters.update(match_parameters(match, index))

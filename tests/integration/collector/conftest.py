@@ -144,6 +144,7 @@ def collector(tmp_path_factory):
         tmp_path_factory.mktemp("collector"),
         WAL__TRACES_INTERVAL_S=0.1,
         WAL__METRICS_INTERVAL_S=0.1,
+        WAL__LOGS_INTERVAL_S=0.1,
     )
     yield one
     assert one.terminate() == 0
