@@ -136,6 +136,8 @@ class _Walk:
         self.budget.spend_elements(len(parts))
         self.budget.spend_items(self.check.items_of(len(parts)))
         head = self._head(group.head, InstrumentationScope, shapes.Scope)
+        if not parts:
+            return b""
         if head is None or not is_resource_fit:
             for part in parts:
                 self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
