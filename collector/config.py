@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.limits.config import OverloadConfig
 from collector.promql.config import PromqlConfig
+from collector.scrape.config import ScrapeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +94,5 @@ class CollectorConfig:
     promql: PromqlConfig
     wal: WalConfig
     limits: LimitsConfig
+    overload: OverloadConfig
+    scrape: ScrapeConfig

@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
+from collector.limits.lives import Lives
 from collector.pipeline.pipeline import Pipeline
 from collector.promql.api import build_prometheus_app
 from collector.query.api import build_app
@@ -82,7 +83,7 @@ class _Collector:
         self._rng = rng
         self._registry = CollectorRegistry()
         self._metrics = SelfMetrics(self._registry)
-        self._metrics.show_limits(config.limits, config.wal)
+        self._metrics.show_limits(config.limits, config.wal, config.overload)
         self._in_flight = InFlight(config.limits.max_in_flight_bytes)
 
     async def serve(self) -> None:
@@ -99,7 +100,16 @@ class _Collector:
             stack.enter_context(api_socket)
             store = open_store(config.store)
             stack.callback(store.close)
-            pipeline = Pipeline(config, store, self._metrics, self._clock, self._rng)
+            # The store has one owner, so nobody else writes this file.
+            lives = Lives(config.wal.path, config.overload, self._clock)
+            pipeline = Pipeline(
+                config,
+                store,
+                self._metrics,
+                self._clock,
+                self._rng,
+                is_safe_mode=lives.is_safe_mode,
+            )
             stack.callback(pipeline.close, STOP_STORE_S)
             pipeline.start()
             self._show_state(pipeline)
@@ -123,6 +133,8 @@ class _Collector:
                 "otlp_http_port": http_socket.getsockname()[1],
                 "api_port": api_socket.getsockname()[1],
             }
+            lives.ready()
+            stack.callback(lives.ended)
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()
@@ -134,6 +146,7 @@ class _Collector:
             in_flight_bytes=lambda: self._in_flight.taken_bytes,
             lag_s=pipeline.lag_s,
         )
+        self._metrics.show_overload(pipeline.overload)
 
     async def _serve_grpc(self, stack: contextlib.AsyncExitStack, pipeline: Pipeline) -> int:
         config = self._config
