@@ -49,6 +49,8 @@ class WalConfig:
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
     max_backlog_bytes: int
+    #: A request whose bytes are not durable after so long is answered 503; they may become it.
+    max_wait_s: float
     #: With less free space than this nothing is acknowledged, so that the store can still work.
     min_free_bytes: int
 

@@ -66,6 +66,7 @@ class Intake:
     ) -> None:
         self._limits = config.limits
         self._backlog_bytes = config.wal.max_backlog_bytes
+        self._max_wait_s = config.wal.max_wait_s
         self._wal = wal
         self._accounting = accounting
         self._metrics = metrics
@@ -180,16 +181,27 @@ class Intake:
                 loop.call_soon_threadsafe(settle, failure)
 
         self._wal.append(signal, scanned.body, scanned.item_count, done)
-        # Shielded: another request may wait for the same future.
-        await asyncio.shield(future)
+        await self._durable(future)
 
     async def _repeated(self, signal: Signal, scanned: Scanned, key: bytes) -> None:
         """The same bytes again: safe as soon as the first ones are."""
         state = self.recent.state(key)
         if state is not None:
-            await asyncio.shield(state)
+            await self._durable(state)
         self._accounting.repeated(signal, scanned.item_count, scanned.rejected)
         self._metrics.repeated(signal, scanned)
+
+    async def _durable(self, state: asyncio.Future[None]) -> None:
+        """Raises WalUnavailable, also when the disk takes too long.
+
+        The write goes on then, and the sender comes again with the same bytes: counted once. The
+        state is shielded, because another request may wait for it too.
+        """
+        try:
+            async with asyncio.timeout(self._max_wait_s):
+                await asyncio.shield(state)
+        except TimeoutError:
+            raise WalUnavailable(f"the disk did not answer within {self._max_wait_s:g} s") from None
 
     def _acknowledged(self, signal: Signal, scanned: Scanned) -> None:
         self._accounting.accepted(signal, scanned.item_count, scanned.rejected)
