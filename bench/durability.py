@@ -1,6 +1,6 @@
 """Is anything lost that was acknowledged, or counted twice? The real process, ended in every way.
 
-    python -m bench.durability --rounds 30 --power-cuts 5 --disk-full --seed 1
+    python -m bench.durability --rounds 30 --power-cuts 5 --seed 1
 
 *Kills*: kill -9 at random moments under load, the same folder again and again. *Power cuts*: the
 folder lies on a file system in a file; the process is stopped, the file copied (what the kernel had

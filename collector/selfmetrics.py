@@ -93,8 +93,8 @@ class SelfMetrics:
         )
         self._scrape_samples = counter(
             "scrape_samples",
-            "Samples of scraped pages: taken, duplicate within a page, or lost because the log "
-            "refused them until the next scrape.",
+            "Samples of scraped pages: taken, rejected, duplicate within a page, or lost because "
+            "the log refused them until the next scrape.",
             *("job", "outcome"),
         )
         self._scrape_late = counter(
@@ -175,7 +175,7 @@ class SelfMetrics:
         self._scrape_duration.labels(job).observe(duration_s)
 
     def scrape_samples(self, job: str, outcome: str, count: int) -> None:
-        """Samples of a page were taken, left out or lost."""
+        """What became of samples of a page."""
         self._scrape_samples.labels(job, outcome).inc(count)
 
     def scrape_late(self, job: str, count: int) -> None:

@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Final
 
 import grpc
@@ -32,6 +32,9 @@ from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
+from collector.scrape.errors import BadScrapeFile
+from collector.scrape.otlp_sink import OtlpSink
+from collector.scrape.scraper import Scraper
 from collector.selfmetrics import SelfMetrics
 from collector.sockets import BACKLOG, listening, port_message, require_loopback
 from collector.store.engine import open_store
@@ -65,7 +68,7 @@ def run(config: CollectorConfig) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_Collector(config, SystemClock(), np.random.default_rng()).serve())
-    except (StartError, StoreError, WalError) as error:
+    except (StartError, StoreError, WalError, BadScrapeFile) as error:
         print(f"collector: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -113,8 +116,14 @@ class _Collector:
             stack.callback(pipeline.close, STOP_STORE_S)
             pipeline.start()
             self._show_state(pipeline)
+            scraper = self._scraper(pipeline)
             api = build_app(
-                store, pipeline, self._clock, registry=self._registry, config=config.store
+                store,
+                pipeline,
+                self._clock,
+                registry=self._registry,
+                config=config.store,
+                scrape_status=scraper.status if scraper is not None else None,
             )
             prometheus = build_prometheus_app(
                 store, self._clock, config=config.promql, registry=self._registry
@@ -128,6 +137,8 @@ class _Collector:
             )
             await stack.enter_async_context(_served(receiver, http_socket))
             grpc_port = await self._serve_grpc(stack, pipeline)
+            if scraper is not None:
+                await stack.enter_async_context(_running(self._scrape(scraper, pipeline)))
             ports = {
                 "otlp_grpc_port": grpc_port,
                 "otlp_http_port": http_socket.getsockname()[1],
@@ -138,6 +149,17 @@ class _Collector:
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()
+
+    def _scraper(self, pipeline: Pipeline) -> Scraper | None:
+        """Raises BadScrapeFile."""
+        if not self._config.scrape.config_path:
+            return None
+        sink = OtlpSink(pipeline.intake)
+        return Scraper(self._config.scrape, sink, self._in_flight, self._clock, self._metrics)
+
+    async def _scrape(self, scraper: Scraper, pipeline: Pipeline) -> None:
+        await asyncio.sleep(pipeline.overload.safe_mode_left_s)
+        await scraper.run()
 
     def _show_state(self, pipeline: Pipeline) -> None:
         self._metrics.show_state(
@@ -207,6 +229,17 @@ async def _served(app: Any, listener: socket.socket) -> Any:
     finally:
         server.should_exit = True
         await task
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _stop_signal() -> asyncio.Event:

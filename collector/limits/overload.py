@@ -36,7 +36,12 @@ class Overload:
     @property
     def is_safe_mode(self) -> bool:
         """Whether an earlier life's death for want of memory still asks for care."""
-        return self._clock.monotonic_s() < self._safe_until_s
+        return self.safe_mode_left_s > 0.0
+
+    @property
+    def safe_mode_left_s(self) -> float:
+        """Seconds until safe mode ends by itself; 0 outside of it."""
+        return max(self._safe_until_s - self._clock.monotonic_s(), 0.0)
 
     @property
     def shed(self) -> Shed:

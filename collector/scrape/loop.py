@@ -19,6 +19,7 @@ from collector.scrape.samples import Batch, Counts, TargetSeries
 from collector.scrape.targets import Target
 from collector.scrape.text_format import parse_text
 from collector.wal.errors import WalUnavailable
+from collector.wire.errors import WireError
 from telemetry.clock import Clock
 
 logger = logging.getLogger("collector.scrape")
@@ -32,8 +33,11 @@ RETRY_S: Final = 1.0
 class SampleSink(Protocol):
     """Where samples go; the same way that remote-write takes."""
 
-    async def take(self, batch: Batch) -> None:
-        """Returns once they are durable; raises BacklogFull or WalUnavailable."""
+    async def take(self, batch: Batch) -> int:
+        """How many were rejected, once the others are durable.
+
+        Raises BacklogFull or WalUnavailable: the same again later; or a WireError: never.
+        """
         ...
 
 
@@ -45,7 +49,7 @@ class ScrapeMetrics(Protocol):
         ...
 
     def scrape_samples(self, job: str, outcome: str, count: int) -> None:
-        """Samples of a page: stored, duplicate or lost."""
+        """Samples of a page: taken, rejected, duplicate or lost."""
         ...
 
     def scrape_late(self, job: str, count: int) -> None:
@@ -166,19 +170,31 @@ class TargetLoop:
 
     async def _offered(self, batch: Batch, *, until_s: float) -> None:
         """Hand the samples on; refused ones are offered again until the next beat."""
+        job = self.target.job.name
         while True:
             try:
-                await self._sink.take(batch)
+                rejected = await self._sink.take(batch)
             except (BacklogFull, WalUnavailable) as refused:
-                if await self._is_stopped_before(self._clock.monotonic_s() + RETRY_S) or (
-                    self._clock.monotonic_s() >= until_s
-                ):
-                    logger.warning("%s: %d samples lost: %s", self.target.url, len(batch), refused)
-                    self._metrics.scrape_samples(self.target.job.name, "lost", len(batch))
-                    return
-                continue
-            self._metrics.scrape_samples(self.target.job.name, "taken", len(batch))
+                if await self._is_retried(until_s):
+                    continue
+                self._lose(batch, refused)
+                return
+            except WireError as refused:
+                self._lose(batch, refused)
+                return
+            self._metrics.scrape_samples(job, "taken", len(batch) - rejected)
+            if rejected:
+                self._metrics.scrape_samples(job, "rejected", rejected)
             return
+
+    async def _is_retried(self, until_s: float) -> bool:
+        """After a pause; False if the loop stops or the next scrape is due."""
+        is_stopped = await self._is_stopped_before(self._clock.monotonic_s() + RETRY_S)
+        return not is_stopped and self._clock.monotonic_s() < until_s
+
+    def _lose(self, batch: Batch, why: Exception) -> None:
+        logger.warning("%s: %d samples lost: %s", self.target.url, len(batch), why)
+        self._metrics.scrape_samples(self.target.job.name, "lost", len(batch))
 
     def _now_ms(self) -> int:
         return self._clock.wall_unix_nano() // 1_000_000

@@ -53,6 +53,7 @@ class Sink:
             shown = "stale" if is_stale(np.array([value]))[0] else value
             self.samples.append((dict(labels), time_ms, shown))
         self.more.set()
+        return 0
 
     def values(self, name, **labels):
         return [
