@@ -20,6 +20,7 @@ from collector.config import StoreConfig
 from collector.query import metrics, params, requests, traces
 from collector.query.errors import BadParameter, QueryError
 from collector.query.metrics import MetricQuery
+from collector.query.snapshots import snapshot_routes
 from collector.store.engine import Store
 from collector.store.errors import QueryTooExpensive, StoreError
 from collector.store.points import SeriesCache
@@ -105,6 +106,7 @@ def build_app(
     app = FastAPI(title="Davylamp collector", version="1", lifespan=lifespan)
     _add_health(app, ingest, registry)
     _add_scrape(app, scrape_status)
+    app.include_router(snapshot_routes(store))
     _add_metric_routes(app, questions, store, config)
     _add_request_routes(app, questions, store)
     _add_trace_routes(app, questions, store)

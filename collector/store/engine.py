@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import queue
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -107,6 +107,27 @@ class Store:
                 raise insert_error(str(error)) from error
             return InsertResult(rows=int(rows.data()))
 
+    @contextlib.contextmanager
+    def administration(self) -> Iterator[Callable[[str], list[list[str]]]]:
+        """A way to run statements of ours while nothing is inserted; answers are rows of texts.
+
+        Raises StoreUnavailable.
+        """
+        with contextlib.ExitStack() as stack:
+            connections = [
+                stack.enter_context(self._borrowed(self._inserts))
+                for _ in range(self._config.insert_connections)
+            ]
+
+            def run(sql: str) -> list[list[str]]:
+                try:
+                    answer: str = connections[0].query(sql, "TSV").data()
+                except RuntimeError as error:
+                    raise query_error(str(error)) from error
+                return [line.split("\t") for line in answer.splitlines()]
+
+            yield run
+
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> pa.Table:
         """The answer of a SELECT; text columns come as binary, since senders may break UTF-8.
 
@@ -138,6 +159,11 @@ class Store:
         if database is not None:
             connection.query(f"USE {database}")
         return connection
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._config.path
 
     @contextlib.contextmanager
     def _borrowed(self, pool: queue.Queue[Any]) -> Iterator[Any]:
