@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.limits.config import OverloadConfig
 from collector.promql.config import PromqlConfig
+from collector.scrape.config import ScrapeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class WalConfig:
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
     max_backlog_bytes: int
+    #: A request whose bytes are not durable after so long is answered 503; they may become it.
+    max_wait_s: float
     #: With less free space than this nothing is acknowledged, so that the store can still work.
     min_free_bytes: int
 
@@ -92,3 +96,5 @@ class CollectorConfig:
     promql: PromqlConfig
     wal: WalConfig
     limits: LimitsConfig
+    overload: OverloadConfig
+    scrape: ScrapeConfig

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from collector.config import CollectorConfig
+from collector.limits.overload import Overload
 from collector.pipeline.accounting import Accounting
 from collector.pipeline.intake import Intake
 from collector.pipeline.recent import digest
@@ -29,6 +30,8 @@ class Pipeline:
         metrics: SelfMetrics,
         clock: Clock,
         rng: np.random.Generator,
+        *,
+        is_safe_mode: bool = False,
     ) -> None:
         """Recovers the log. Raises WalInUse or OSError."""
         self._config = config
@@ -38,7 +41,8 @@ class Pipeline:
         for segment in self._wal.recovered:
             self.accounts.recovered(segment.signal, segment.item_count, segment.size_bytes)
             metrics.found_segment(segment.signal, segment.item_count)
-        self.intake = Intake(config, self._wal, self.accounts, metrics, clock)
+        self.overload = Overload(config.overload, clock, is_safe_mode=is_safe_mode)
+        self.intake = Intake(config, self._wal, self.accounts, metrics, clock, self.overload)
         self._remember_recovered()
         self._writer = StoreWriter(
             store, self._wal.next_segment, self.accounts, metrics, clock, rng
@@ -92,6 +96,10 @@ class Pipeline:
         return {
             **totals,
             "signals": signals,
+            "series": len(self.overload.series),
+            "skew": self.overload.skew.as_json(),
+            "is_safe_mode": self.overload.is_safe_mode,
+            "shed": self.overload.shed.name.lower(),
             "wal_bytes": self.accounts.pending_bytes,
             "lag_s": round(self.lag_s(), 6),
         }

@@ -20,6 +20,7 @@ from collector.config import StoreConfig
 from collector.query import metrics, params, requests, traces
 from collector.query.errors import BadParameter, QueryError
 from collector.query.metrics import MetricQuery
+from collector.query.snapshots import snapshot_routes
 from collector.store.engine import Store
 from collector.store.errors import QueryTooExpensive, StoreError
 from collector.store.points import SeriesCache
@@ -86,7 +87,13 @@ class _Questions:
 
 
 def build_app(
-    store: Store, ingest: Ingest, clock: Clock, *, registry: CollectorRegistry, config: StoreConfig
+    store: Store,
+    ingest: Ingest,
+    clock: Clock,
+    *,
+    registry: CollectorRegistry,
+    config: StoreConfig,
+    scrape_status: Answer | None = None,
 ) -> FastAPI:
     """The application; it closes its own worker pool, never the store."""
     questions = _Questions(config.query_connections, clock)
@@ -98,6 +105,8 @@ def build_app(
 
     app = FastAPI(title="Davylamp collector", version="1", lifespan=lifespan)
     _add_health(app, ingest, registry)
+    _add_scrape(app, scrape_status)
+    app.include_router(snapshot_routes(store))
     _add_metric_routes(app, questions, store, config)
     _add_request_routes(app, questions, store)
     _add_trace_routes(app, questions, store)
@@ -126,6 +135,13 @@ def _add_health(app: FastAPI, ingest: Ingest, registry: CollectorRegistry) -> No
         if ingest.is_ready():
             return _json({"status": "ready"})
         return _error(503, "not_ready", "bodies are not accepted right now", "the same later")
+
+
+def _add_scrape(app: FastAPI, status: Answer | None) -> None:
+    @app.get("/api/v1/scrape")
+    async def scrape() -> Response:
+        """Targets with their newest scrape, and what is wrong with the files that name them."""
+        return _json({"targets": [], "problems": []} if status is None else status())
 
 
 def _add_metric_routes(
