@@ -78,6 +78,8 @@ class Worker:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
+            if not line.endswith(b"\n"):
+                return  # killed while it wrote: nothing was told
             word, number, what = line.decode().split()
             self.unanswered -= 1
             if word == "committed":
