@@ -22,6 +22,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
@@ -32,6 +33,7 @@ from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
+from collector.receivers.remote_write import RemoteWriteHttp
 from collector.scrape.errors import BadScrapeFile
 from collector.scrape.otlp_sink import OtlpSink
 from collector.scrape.scraper import Scraper
@@ -130,6 +132,11 @@ class _Collector:
             )
             # The lifespan of a mounted app does not run.
             stack.callback(prometheus.state.api.close)
+            write = RemoteWriteHttp(
+                pipeline.samples, self._in_flight, config.limits, self._metrics, self._rng
+            )
+            for app in (api, prometheus):
+                app.router.routes.insert(0, Route("/api/v1/write", endpoint=write))
             api.mount("/prometheus", prometheus)
             await stack.enter_async_context(_served(api, api_socket))
             receiver = OtlpHttp(
