@@ -20,9 +20,7 @@ import grpc
 import numpy as np
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.routing import Route
 
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
@@ -33,7 +31,7 @@ from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
-from collector.receivers.remote_write import RemoteWriteHttp
+from collector.receivers.remote_write import RemoteWriteHttp, WriteFirst
 from collector.scrape.errors import BadScrapeFile
 from collector.scrape.otlp_sink import OtlpSink
 from collector.scrape.scraper import Scraper
@@ -135,10 +133,8 @@ class _Collector:
             write = RemoteWriteHttp(
                 pipeline.samples, self._in_flight, config.limits, self._metrics, self._rng
             )
-            for app in (api, prometheus):
-                app.router.routes.insert(0, Route("/api/v1/write", endpoint=write))
             api.mount("/prometheus", prometheus)
-            await stack.enter_async_context(_served(api, api_socket))
+            await stack.enter_async_context(_served(WriteFirst(write, api), api_socket))
             receiver = OtlpHttp(
                 pipeline.intake, self._in_flight, config.limits, self._metrics, self._rng
             )
@@ -216,7 +212,7 @@ async def _served(app: Any, listener: socket.socket) -> Any:
     config = uvicorn.Config(
         app,
         http="httptools",
-        lifespan="on" if isinstance(app, FastAPI) else "off",
+        lifespan="on" if isinstance(app, WriteFirst) else "off",
         log_config=None,
         access_log=False,
         server_header=False,

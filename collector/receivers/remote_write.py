@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,9 @@ from collector.wire.reasons import Reason
 
 logger = logging.getLogger("collector.remote_write")
 
+#: The second one is a Prometheus server's, for whoever takes the data source's address for both.
+PATHS: Final = frozenset({"/api/v1/write", "/prometheus/api/v1/write"})
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 FIRST: Final = "prometheus.WriteRequest"
 SECOND: Final = "io.prometheus.write.v2.Request"
 _TYPE: Final = "application/x-protobuf"
@@ -130,6 +133,19 @@ class RemoteWriteHttp:
             # The rest of the body may still be on its way; nobody will read it.
             headers.append((b"connection", b"close"))
         return _Answer(refused.http_status, refused.message + "\n", 0, tuple(headers))
+
+
+class WriteFirst:
+    """Remote-write beside an application: what every sender calls does not pass its middleware."""
+
+    def __init__(self, write: RemoteWriteHttp, other: Application) -> None:
+        self._write = write
+        self._other = other
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request, or the application's start and stop."""
+        is_write = scope["type"] == "http" and scope["path"] in PATHS
+        await (self._write if is_write else self._other)(scope, receive, send)
 
 
 def _message_of(headers: dict[bytes, bytes]) -> str:

@@ -65,14 +65,14 @@ def decode(
     tails = b"".join([one[-_TAIL_BYTES:] for one in series])
     if len(tails) == _TAIL_BYTES * len(series):
         table = np.frombuffer(tails, np.uint8).reshape(-1, _TAIL_BYTES)
-        if _is_usual(table).all():
+        if _is_usual(table):
             with contextlib.suppress(_UnusualError):
                 return _usual(series, table, book, is_replay=is_replay)
     return _unusual(series, book, max_samples, is_replay=is_replay)
 
 
-def _is_usual(table: Any) -> Any:
-    return (
+def _is_usual(table: Any) -> bool:
+    fits = (
         (table[:, 0] == 0x12)
         & (table[:, 1] == 16)
         & (table[:, 2] == 0x09)
@@ -80,6 +80,7 @@ def _is_usual(table: Any) -> Any:
         & (table[:, 17] < 0x80)
         & (table[:, 12:17] >= 0x80).all(axis=1)
     )
+    return bool(fits.all())
 
 
 def _usual(series: list[bytes], table: Any, book: SeriesBook, *, is_replay: bool) -> Batch:
