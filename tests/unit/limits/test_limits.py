@@ -14,6 +14,7 @@ from collector.limits.series_book import SeriesBook
 from collector.limits.skew import SkewWatch
 from collector.model import Signal
 from collector.pipeline.errors import MemoryShort, RateLimited
+from collector.pipeline.recent import RecentBodies
 from collector.wire.reasons import Reason
 from davylamp.config import collector_config, load_settings
 from telemetry.clock import FixedClock
@@ -265,3 +266,22 @@ def test_a_broken_file_says_nothing(tmp_path, config, clock):
     assert not begin(tmp_path, config, clock).is_safe_mode
     assert FILE in [path.name for path in tmp_path.iterdir()]
     assert Life(0.0, 0, "ready").died_of_memory is False
+
+
+@pytest.mark.parametrize("step_s", [3_600, -3_600, 1])
+def test_b33_a_step_of_our_clock_changes_no_limit(config, clock, step_s):
+    """Rates, quotas, pauses and what is remembered go by the clock that never steps."""
+    overload = Overload(
+        replace(config, max_items_per_s=10.0, burst_items=10), clock, is_safe_mode=True
+    )
+    recent = RecentBodies(clock)
+    recent.add(b"body", None)
+    assert point(overload.series, 1, time=1) is None
+    overload.after(15, {})
+    left_s = overload.safe_mode_left_s
+    clock.step_wall(step_s)
+    with pytest.raises(RateLimited):
+        overload.before(Signal.METRICS)
+    assert overload.safe_mode_left_s == left_s
+    assert b"body" in recent
+    assert point(overload.series, 1, time=1) is Reason.DUPLICATE_TIMESTAMP
