@@ -92,3 +92,12 @@ def test_no_question_is_answered_with_5xx(collector, operations, data):
 def test_and_the_log_is_clean(collector, operations):
     """Nothing of it was an exception of ours."""
     assert "Traceback" not in collector.stderr()
+
+
+@pytest.mark.parametrize("moment", ["1e308", "-1e308", "1e400", "9" * 30])
+def test_times_beyond_all_numbers(collector, moment):
+    """Stand for all there is, or are refused."""
+    for path in ("labels", "query", "series"):
+        fields = {"start": moment, "time": moment, "query": "up", "match[]": "up"}
+        answer = requests.get(f"{collector.api_url}/prometheus/api/v1/{path}", fields)
+        assert answer.status_code in {200, 400}
