@@ -285,3 +285,26 @@ def test_b33_a_step_of_our_clock_changes_no_limit(config, clock, step_s):
     assert overload.safe_mode_left_s == left_s
     assert b"body" in recent
     assert point(overload.series, 1, time=1) is Reason.DUPLICATE_TIMESTAMP
+
+
+def test_coverage_is_the_share_of_steps_heard(clock):
+    """Since the sender was first heard, at most 30 minutes; the running one does not count."""
+    watch = SkewWatch(clock)
+
+    def ratio():
+        return watch.as_json()[0]["coverage_ratio"]
+
+    watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 1.0
+    for _ in range(3):
+        clock.advance(60)
+        watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 1.0
+    clock.advance(120)
+    assert ratio() == 0.8
+    for _ in range(40):
+        clock.advance(120)
+        watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 0.5
+    clock.advance(6_000)
+    assert ratio() == 0.0
