@@ -34,7 +34,9 @@ def config():
 
 def point(book, key, time=1, *, service="s", metric="m", kind=CUMULATIVE, reserved=False):
     """The reason against one point, None if it is taken."""
-    return book.admission().reason_against(key, service, metric, kind, time, lambda: reserved)
+    admission = book.admission()
+    owner = admission.owner(service, metric, is_reserved=reserved)
+    return admission.reason_against(key, kind, time, owner, b"")
 
 
 def test_the_rate_is_kept_and_the_burst_allowed(clock):
@@ -128,8 +130,9 @@ def test_what_did_not_become_durable_is_welcome_again(config, clock):
     book = SeriesBook(small, clock)
     assert point(book, 1, time=1) is None
     failed = book.admission()
+    owner = failed.owner("s", "m", is_reserved=False)
     for key, time in ((1, 2), (2, 2)):
-        assert failed.reason_against(key, "s", "m", CUMULATIVE, time, lambda: False) is None
+        assert failed.reason_against(key, CUMULATIVE, time, owner, b"") is None
     failed.undo()
     assert len(book) == 1
     assert point(book, 1, time=1) is Reason.DUPLICATE_TIMESTAMP
