@@ -31,11 +31,13 @@ from analysis.errors import (
     LedgerFullError,
     LedgerUnavailableError,
     RequestError,
+    SecretError,
     TooLargeError,
     UnauthorizedError,
     UnknownRecordError,
 )
 from analysis.metrics import Metrics
+from analysis.webhooks.signing import public_keys, read_secrets
 from telemetry.clock import Clock
 
 logger = logging.getLogger("davylamp.api")
@@ -66,6 +68,7 @@ class Desk:
         metrics: Metrics,
         *,
         token_file: Path,
+        secret_file: Path,
         is_alive: Callable[[], bool],
     ) -> None:
         self.ledger = ledger
@@ -73,6 +76,7 @@ class Desk:
         self.metrics = metrics
         self.is_alive = is_alive
         self._token_file = token_file
+        self._secret_file = secret_file
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
@@ -88,6 +92,13 @@ class Desk:
         except RequestError as error:
             return self._counted(request, _error(error))
         return await self._answer(request, lambda: work(body))
+
+    def public_keys(self) -> tuple[str, ...]:
+        """``whpk_`` keys that verify the next command; the file is read each time."""
+        try:
+            return public_keys(read_secrets(self._secret_file))
+        except SecretError:
+            return ()
 
     def close(self) -> None:
         """Wait for running answers, refuse new ones."""
@@ -136,6 +147,7 @@ def build_app(desk: Desk) -> FastAPI:
     _add_health(app, desk)
     _add_canaries(app, desk)
     _add_decisions(app, desk)
+    _add_keys(app, desk)
     _add_objectives(app, desk)
 
     @app.exception_handler(HTTPException)
@@ -257,6 +269,13 @@ def _add_decisions(app: FastAPI, desk: Desk) -> None:
             return 200, {"deliveries": [delivery.to_json() for delivery in found]}
 
         return await desk.read(request, work)
+
+
+def _add_keys(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/webhooks/keys")
+    async def keys(request: Request) -> Response:
+        """Public keys (``whpk_``, Ed25519) that verify commands, newest first; HMAC has none."""
+        return await desk.read(request, lambda: (200, {"keys": list(desk.public_keys())}))
 
 
 def _add_objectives(app: FastAPI, desk: Desk) -> None:

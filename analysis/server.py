@@ -90,6 +90,7 @@ async def _serve(
             clock,
             metrics,
             token_file=config.api_token_file,
+            secret_file=config.endpoint.secret_file,
             is_alive=deliverer.is_alive,
         )
         observed = telemetry.setup(
