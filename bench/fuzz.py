@@ -102,7 +102,7 @@ def decoders() -> dict[str, Decoder]:
     document = (
         b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0af7651916cd43dd8448eb211c80319c",'
         b'"spanId":"b7ad6b7169203331","name":"x","startTimeUnixNano":"1","attributes":[{"key":"k",'
-        b'"value":{"arrayValue":{"values":[{"intValue":"1"},{"doubleValue":1.5}]}}}]}]}]}]}',
+        b'"value":{"arrayValue":{"values":[{"intValue":"1"},{"doubleValue":1.5}]}}}]}]}]}]}'
     )
     look = partial(scan, limits=LIMITS, now_unix_nano=NOW_NS)
     return {
@@ -110,7 +110,7 @@ def decoders() -> dict[str, Decoder]:
         "openmetrics": Decoder(
             partial(parse_openmetrics, known=()), (BadExposition,), open_metrics
         ),
-        "json": Decoder(partial(json_to_protobuf, Signal.TRACES), (WireError,), document),
+        "json": Decoder(partial(json_to_protobuf, Signal.TRACES), (WireError,), (document,)),
         "scan_traces": Decoder(lambda raw: look(Signal.TRACES, raw), (WireError,), (spans,)),
         "scan_metrics": Decoder(lambda raw: look(Signal.METRICS, raw), (WireError,), metrics),
         "frames": Decoder(frames.read, (), (framed(spans, 1) + framed(metrics[0], 1),)),

@@ -3,9 +3,9 @@
     python -m bench.overload [--series 1000000]
 
 Three attacks on a fresh collector with its default limits: a burst of new series, a gzip bomb of
-1 GiB, 4 MB of empty messages. Beside each, one well-behaved sender with a small request every
-50 ms. Printed: the most resident memory, the small requests' latency, and whether the books close. There
-is no peer here: what others publish is in reference tables, not on this machine.
+1 GiB, 4 MB of empty messages. Beside each, one well-behaved sender with a small request every 50
+ms. Printed: the most resident memory, the small requests' latency, and whether the books close.
+There is no peer here: what others publish is in reference tables, not on this machine.
 """
 
 from __future__ import annotations

@@ -88,6 +88,13 @@ class SelfMetrics:
             "Inserts that failed, by whether the store or the bytes are to blame.",
             "kind",
         )
+        self._sync_duration = durations("wal_sync", "Write and sync of one group of appends.")
+        self._insert_duration = durations("store_insert", "Insert of one segment.", "signal")
+        self._declare_scraping(counter, durations)
+
+    def _declare_scraping(
+        self, counter: Callable[..., Counter], durations: Callable[..., Histogram]
+    ) -> None:
         self._scrapes = counter(
             "scrapes", "Scrapes by what came of them: ok or what went wrong.", "job", "outcome"
         )
@@ -101,8 +108,6 @@ class SelfMetrics:
             "scrape_late", "Scrapes left out because the one before took too long.", "job"
         )
         self._scrape_duration = durations("scrape", "Fetch and reading of a page.", "job")
-        self._sync_duration = durations("wal_sync", "Write and sync of one group of appends.")
-        self._insert_duration = durations("store_insert", "Insert of one segment.", "signal")
 
     def show_limits(self, limits: LimitsConfig, wal: WalConfig, overload: OverloadConfig) -> None:
         """Every limit beside the numbers it bounds."""
