@@ -14,8 +14,8 @@ import fnmatch
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from collector.limits.config import OverloadConfig
@@ -30,11 +30,20 @@ _SWEEP_EVERY_S: Final = 10.0
 COHORT_KEY: Final = b"davylamp.canary.cohort"
 
 
-@dataclass(slots=True)
-class _Series:
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose quota a series counts against."""
+
     service: str
     metric: str
     is_reserved: bool
+
+
+@dataclass(slots=True)
+class Series:
+    """What is remembered of one series; times in Unix nanoseconds, the newest first."""
+
+    owner: Owner
     temporality: int
     newest: int
     older: tuple[int, ...]
@@ -44,37 +53,54 @@ class _Series:
 class Admission:
     """The points of one request; ``undo`` if it did not become durable after all."""
 
-    __slots__ = ("_book", "_taken", "now_s")
+    __slots__ = ("_book", "_known", "_lock", "_now_s", "_taken")
 
     def __init__(self, book: SeriesBook, now_s: float) -> None:
         self._book = book
-        self.now_s = now_s
+        self._known = book.known
+        self._lock = book.lock
+        self._now_s = now_s
         self._taken: list[tuple[int, int]] = []
 
     def reason_against(
-        self,
-        key: int,
-        service: str,
-        metric: str,
-        temporality: int,
-        time_unix_nano: int,
-        is_reserved: Callable[[], bool],
+        self, key: int, temporality: int, time_unix_nano: int, owner: Owner, attributes: bytes
     ) -> Reason | None:
-        """None if the point is taken. ``key`` identifies the series, temporality left out."""
-        reason = self._book._take(  # noqa: SLF001 - one object in two parts
-            self.now_s, key, service, metric, temporality, time_unix_nano, is_reserved
-        )
-        if reason is None:
-            self._taken.append((key, time_unix_nano))
-        return reason
+        """None if the point is taken. ``key`` identifies the series, temporality left out.
 
-    def is_reserved_name(self, metric: str) -> bool:
-        """Whether a metric may use the reserved part of the quota."""
-        return self._book.is_reserved_name(metric)
+        ``attributes`` are looked at only if the series is new. Called for every point, so it is
+        one function.
+        """
+        with self._lock:
+            known = self._known.get(key)
+            if known is None:
+                if COHORT_KEY in attributes:
+                    owner = replace(owner, is_reserved=True)
+                new = Series(owner, temporality, time_unix_nano, (), self._now_s)
+                reason = self._book.enter(key, new)
+                if reason is not None:
+                    return reason
+            elif known.temporality != temporality:
+                return Reason.TEMPORALITY_CONFLICT
+            elif time_unix_nano > known.newest:
+                known.older = (known.newest, *known.older[: OLDER_TIMES - 1])
+                known.newest = time_unix_nano
+                known.heard_s = self._now_s
+            elif time_unix_nano == known.newest or time_unix_nano in known.older:
+                return Reason.DUPLICATE_TIMESTAMP
+            else:
+                older = sorted((time_unix_nano, *known.older), reverse=True)
+                known.older = tuple(older[:OLDER_TIMES])
+                known.heard_s = self._now_s
+        self._taken.append((key, time_unix_nano))
+        return None
+
+    def owner(self, service: str, metric: str, *, is_reserved: bool) -> Owner:
+        """Whose quota a series counts against; for the points of one metric of one scope."""
+        return Owner(service, metric, is_reserved or self._book.is_reserved_name(metric))
 
     def undo(self) -> None:
         """The points are welcome again."""
-        self._book._forget_times(self._taken)  # noqa: SLF001
+        self._book.forget_times(self._taken)
         self._taken = []
 
 
@@ -84,8 +110,8 @@ class SeriesBook:
     def __init__(self, config: OverloadConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._lock = threading.Lock()
-        self._series: dict[int, _Series] = {}
+        self.lock = threading.Lock()
+        self.known: dict[int, Series] = {}
         self._ordinary = 0
         self._by_service: Counter[str] = Counter()
         self._by_metric: Counter[str] = Counter()
@@ -97,7 +123,7 @@ class SeriesBook:
         self.is_closed_to_new = False
 
     def __len__(self) -> int:
-        return len(self._series)
+        return len(self.known)
 
     def admission(self) -> Admission:
         """For the points of one request."""
@@ -107,63 +133,35 @@ class SeriesBook:
         """Whether a metric's series may use the reserved part of the quota."""
         return self._reserved_name.match(metric) is not None
 
-    def _take(
-        self,
-        now_s: float,
-        key: int,
-        service: str,
-        metric: str,
-        temporality: int,
-        time_unix_nano: int,
-        is_reserved: Callable[[], bool],
-    ) -> Reason | None:
-        with self._lock:
-            known = self._series.get(key)
-            if known is None:
-                return self._enter(
-                    key,
-                    _Series(service, metric, is_reserved(), temporality, time_unix_nano, (), now_s),
-                )
-            if known.temporality != temporality:
-                return Reason.TEMPORALITY_CONFLICT
-            if time_unix_nano > known.newest:
-                known.older = (known.newest, *known.older[: OLDER_TIMES - 1])
-                known.newest = time_unix_nano
-            elif time_unix_nano == known.newest or time_unix_nano in known.older:
-                return Reason.DUPLICATE_TIMESTAMP
-            else:
-                older = sorted((time_unix_nano, *known.older), reverse=True)
-                known.older = tuple(older[:OLDER_TIMES])
-            known.heard_s = now_s
-            return None
-
-    def _enter(self, key: int, new: _Series) -> Reason | None:
+    def enter(self, key: int, new: Series) -> Reason | None:
+        """A series that is not known; the lock is held. None if there is room for it."""
         reason = self._reason_against_new(new)
         if reason is Reason.SERIES_LIMIT and self._sweep(new.heard_s):
             reason = self._reason_against_new(new)
         if reason is None:
-            self._series[key] = new
+            self.known[key] = new
             self._count(new, 1)
         return reason
 
-    def _reason_against_new(self, new: _Series) -> Reason | None:
+    def _reason_against_new(self, new: Series) -> Reason | None:
         config = self._config
-        if new.is_reserved:
-            return Reason.SERIES_LIMIT if len(self._series) >= config.max_series else None
+        if new.owner.is_reserved:
+            return Reason.SERIES_LIMIT if len(self.known) >= config.max_series else None
         if self.is_closed_to_new:
             return Reason.NEW_SERIES_SHED
         is_full = (
             self._ordinary >= config.max_series - config.reserved_series
-            or self._by_service[new.service] >= config.max_series_per_service
-            or self._by_metric[new.metric] >= config.max_series_per_metric
+            or self._by_service[new.owner.service] >= config.max_series_per_service
+            or self._by_metric[new.owner.metric] >= config.max_series_per_metric
         )
         return Reason.SERIES_LIMIT if is_full else None
 
-    def _count(self, one: _Series, change: int) -> None:
-        if one.is_reserved:
+    def _count(self, one: Series, change: int) -> None:
+        owner = one.owner
+        if owner.is_reserved:
             return
         self._ordinary += change
-        for counter, name in ((self._by_service, one.service), (self._by_metric, one.metric)):
+        for counter, name in ((self._by_service, owner.service), (self._by_metric, owner.metric)):
             counter[name] += change
             if not counter[name]:
                 del counter[name]
@@ -174,19 +172,20 @@ class SeriesBook:
             return False
         self._swept_s = now_s
         oldest_s = now_s - self._config.series_idle_s
-        idle = [key for key, one in self._series.items() if one.heard_s < oldest_s]
+        idle = [key for key, one in self.known.items() if one.heard_s < oldest_s]
         for key in idle:
-            self._count(self._series.pop(key), -1)
+            self._count(self.known.pop(key), -1)
         return bool(idle)
 
-    def _forget_times(self, taken: Sequence[tuple[int, int]]) -> None:
-        with self._lock:
+    def forget_times(self, taken: Sequence[tuple[int, int]]) -> None:
+        """Points that did not become durable."""
+        with self.lock:
             for key, time_unix_nano in taken:
-                known = self._series.get(key)
+                known = self.known.get(key)
                 if known is None:
                     continue
                 left = [one for one in (known.newest, *known.older) if one != time_unix_nano]
                 if left:
                     known.newest, known.older = left[0], tuple(left[1:])
                 else:
-                    self._count(self._series.pop(key), -1)
+                    self._count(self.known.pop(key), -1)

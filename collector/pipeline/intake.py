@@ -25,6 +25,8 @@ from telemetry.clock import Clock
 
 #: Bodies above this are scanned on a thread, so that small ones need not wait for big ones.
 INLINE_BYTES: Final = 262_144
+#: Points cost several times as much a byte as spans.
+INLINE_POINTS_BYTES: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Intake:
         call = partial(
             scan, signal, body, self._limits, now_unix_nano=now_unix_nano, admission=admission
         )
-        if len(body) <= INLINE_BYTES:
+        if len(body) <= (INLINE_BYTES if admission is None else INLINE_POINTS_BYTES):
             with _undone_on_failure(admission):
                 return call()
         scanned_event = asyncio.Event()

@@ -21,7 +21,8 @@ from collector.wire.errors import Malformed, TooLarge, UnsupportedEncoding
 OPENMETRICS: Final = "application/openmetrics-text"
 TEXT: Final = "text/plain"
 ACCEPT: Final = (
-    f"{OPENMETRICS};version=1.0.0;escaping=allow-utf-8;q=0.6,{OPENMETRICS};version=1.0.0;q=0.5,"
+    f"{OPENMETRICS};version=1.0.0;escaping=allow-utf-8;q=0.7,{OPENMETRICS};version=1.0.0;q=0.6,"
+    f"{OPENMETRICS};version=0.0.1;q=0.5,"
     f"{TEXT};version=1.0.0;escaping=allow-utf-8;q=0.4,{TEXT};version=0.0.4;q=0.3,*/*;q=0.1"
 )
 MAX_REDIRECTS: Final = 5

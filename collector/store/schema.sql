@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS spans
     kind UInt8,
     start_unix_nano Int64 CODEC(Delta(8), ZSTD(1)),
     duration_ns UInt64 CODEC(T64, ZSTD(1)),
+    flag LowCardinality(String),
     status_code UInt8,
     status_message String CODEC(ZSTD(1)),
     http_method LowCardinality(String),
@@ -84,6 +85,10 @@ ORDER BY (service_name, start_unix_nano)
 TTL received + INTERVAL {retention_spans_s} SECOND
 SETTINGS ttl_only_drop_parts = 1, {durable}
 
+-- A duration that cannot be or that no request has: stored, shown, left out of latencies.
+-- fragment: flag_of_span
+multiIf(s.end_time_unix_nano < s.start_time_unix_nano, 'negative_duration', s.end_time_unix_nano - s.start_time_unix_nano > 86400000000000, 'long_duration', '')
+
 -- statement: spans_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_view TO spans AS
 SELECT
@@ -101,6 +106,7 @@ SELECT
     toUInt8(s.kind) AS kind,
     toInt64(s.start_time_unix_nano) AS start_unix_nano,
     if(s.end_time_unix_nano > s.start_time_unix_nano, s.end_time_unix_nano - s.start_time_unix_nano, 0) AS duration_ns,
+    {flag_of_span} AS flag,
     toUInt8(s.status.code) AS status_code,
     s.status.message AS status_message,
     vals[indexOf(ks, 'http.request.method')] AS http_method,
@@ -154,7 +160,8 @@ FROM spans
 GROUP BY trace_id
 
 -- Requests, errors, durations of server spans per second. Bucket b holds durations d in ns with
--- floor(16 * log2(d + 1)) = b, so a bucket is 4.4 % wide and sums of counts stay exact.
+-- floor(16 * log2(d + 1)) = b, so a bucket is 4.4 % wide and sums of counts stay exact. Bucket -1
+-- holds requests whose duration says nothing: flagged spans.
 -- statement: red
 CREATE TABLE IF NOT EXISTS red
 (
@@ -184,7 +191,7 @@ SELECT
     service_version, cohort, deployment_id,
     http_route AS route,
     name AS operation,
-    toInt16(floor(log2(duration_ns + 1) * 16)) AS bucket,
+    toInt16(if(flag = '', floor(log2(duration_ns + 1) * 16), -1)) AS bucket,
     count() AS request_count,
     countIf(status_code = 2) AS error_count,
     now() AS received

@@ -99,7 +99,8 @@ class MetricCheck:
         self._budget = budget
         self._believed = believed
         self._admission = admission
-        self._scope = SeriesScope.of(b"", b"")
+        self._scope = SeriesScope(b"", b"")
+        self._newest = 0
         #: The newest time among the kept points of each service.
         self.newest_unix_nano: dict[str, int] = {}
         self.kept_items = 0
@@ -108,7 +109,8 @@ class MetricCheck:
 
     def enter(self, resource: bytes, scope: bytes) -> None:
         """The parts that follow belong to this resource and scope, both as they are stored."""
-        self._scope = SeriesScope.of(resource, scope)
+        self._scope = SeriesScope(resource, scope)
+        self._newest = 0
 
     def part(self, raw: bytes) -> bytes | None:
         """The metric as it shall be stored; None if nothing of it is."""
@@ -124,10 +126,15 @@ class MetricCheck:
         if reason is not None:
             self.rejected[reason] += len(points)
             return None
-        kept = [
-            one for point in points if (one := self._kept(point, metric, kind, data)) is not None
-        ]
+        if self._admission is not None:
+            self._scope.enter(self._admission, metric, kind, data)
+        kept = [one for point in points if (one := self._kept(point, kind, data)) is not None]
         self.kept_items += len(kept)
+        if kept:
+            service = self._scope.service
+            self.newest_unix_nano[service] = max(
+                self.newest_unix_nano.get(service, 0), self._newest
+            )
         return _written(metric, kind, data, kept) if kept else None
 
     def reject(self, raw: bytes, reason: Reason) -> None:
@@ -155,21 +162,18 @@ class MetricCheck:
             return Reason.UNSPECIFIED_TEMPORALITY
         return None
 
-    def _kept(
-        self, raw: bytes, metric: shapes.Shape, kind: str, data: shapes.Shape
-    ) -> bytes | None:
+    def _kept(self, raw: bytes, kind: str, data: shapes.Shape) -> bytes | None:
         _, shape, official, rule = _KINDS[kind]
         point = parsed(shape, raw)
         reason = self._reason_against_point(raw, point) or rule(point, self._limits, self._budget)
         if reason is None and kind == "sum" and data.is_monotonic and _is_negative(point):
             reason = Reason.MALFORMED_POINT
         if reason is None and self._admission is not None:
-            reason = self._scope.reason_against(self._admission, metric, kind, data, point)
+            reason = self._scope.reason_against(self._admission, data.temporality, point)
         if reason is not None:
             self.rejected[reason] += 1
             return None
-        service = self._scope.service
-        self.newest_unix_nano[service] = max(self.newest_unix_nano.get(service, 0), point.time)
+        self._newest = max(self._newest, point.time)
         return canonical(official, raw)
 
     def _reason_against_point(self, raw: bytes, point: shapes.Shape) -> Reason | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -14,41 +13,32 @@ from collector.wire.reasons import Reason
 _SERVICE: Final = "service.name"
 
 
-@dataclass(frozen=True, slots=True)
 class SeriesScope:
     """A resource and a scope, as they are stored."""
 
-    key: int
-    service: str
-    is_reserved: bool
+    __slots__ = ("_is_reserved", "_key", "_metric_key", "_owner", "service")
 
-    @staticmethod
-    def of(resource: bytes, scope: bytes) -> SeriesScope:
+    def __init__(self, resource: bytes, scope: bytes) -> None:
         """From the encoded messages."""
         attributes = Resource.FromString(resource).attributes
-        service = next((one.value.string_value for one in attributes if one.key == _SERVICE), "")
-        return SeriesScope(hash((resource, scope)), service, COHORT_KEY in resource)
+        self.service = next(
+            (one.value.string_value for one in attributes if one.key == _SERVICE), ""
+        )
+        self._key = hash((resource, scope))
+        self._is_reserved = COHORT_KEY in resource
+
+    def enter(
+        self, admission: Admission, metric: shapes.Shape, kind: str, data: shapes.Shape
+    ) -> None:
+        """The points that follow belong to this metric."""
+        self._metric_key = hash((self._key, metric.name, metric.unit, kind, data.is_monotonic))
+        name = metric.name
+        self._owner = admission.owner(self.service, name, is_reserved=self._is_reserved)
 
     def reason_against(
-        self,
-        admission: Admission,
-        metric: shapes.Shape,
-        kind: str,
-        data: shapes.Shape,
-        point: shapes.Shape,
+        self, admission: Admission, temporality: int, point: shapes.Shape
     ) -> Reason | None:
         """None if the series of the point may have it. Attributes count in any order."""
-        attributes = point.attributes
-        name = metric.name
-
-        def is_reserved() -> bool:
-            return (
-                self.is_reserved
-                or admission.is_reserved_name(name)
-                or any(COHORT_KEY in one for one in attributes)
-            )
-
-        key = hash((self.key, name, metric.unit, kind, data.is_monotonic, *sorted(attributes)))
-        return admission.reason_against(
-            key, self.service, name, data.temporality, point.time, is_reserved
-        )
+        attributes = b"".join(sorted(point.attributes))
+        key = hash((self._metric_key, attributes))
+        return admission.reason_against(key, temporality, point.time, self._owner, attributes)

@@ -14,6 +14,7 @@ from collector.limits.series_book import SeriesBook
 from collector.limits.skew import SkewWatch
 from collector.model import Signal
 from collector.pipeline.errors import MemoryShort, RateLimited
+from collector.pipeline.recent import RecentBodies
 from collector.wire.reasons import Reason
 from davylamp.config import collector_config, load_settings
 from telemetry.clock import FixedClock
@@ -33,7 +34,9 @@ def config():
 
 def point(book, key, time=1, *, service="s", metric="m", kind=CUMULATIVE, reserved=False):
     """The reason against one point, None if it is taken."""
-    return book.admission().reason_against(key, service, metric, kind, time, lambda: reserved)
+    admission = book.admission()
+    owner = admission.owner(service, metric, is_reserved=reserved)
+    return admission.reason_against(key, kind, time, owner, b"")
 
 
 def test_the_rate_is_kept_and_the_burst_allowed(clock):
@@ -127,8 +130,9 @@ def test_what_did_not_become_durable_is_welcome_again(config, clock):
     book = SeriesBook(small, clock)
     assert point(book, 1, time=1) is None
     failed = book.admission()
+    owner = failed.owner("s", "m", is_reserved=False)
     for key, time in ((1, 2), (2, 2)):
-        assert failed.reason_against(key, "s", "m", CUMULATIVE, time, lambda: False) is None
+        assert failed.reason_against(key, CUMULATIVE, time, owner, b"") is None
     failed.undo()
     assert len(book) == 1
     assert point(book, 1, time=1) is Reason.DUPLICATE_TIMESTAMP
@@ -265,3 +269,45 @@ def test_a_broken_file_says_nothing(tmp_path, config, clock):
     assert not begin(tmp_path, config, clock).is_safe_mode
     assert FILE in [path.name for path in tmp_path.iterdir()]
     assert Life(0.0, 0, "ready").died_of_memory is False
+
+
+@pytest.mark.parametrize("step_s", [3_600, -3_600, 1])
+def test_b33_a_step_of_our_clock_changes_no_limit(config, clock, step_s):
+    """Rates, quotas, pauses and what is remembered go by the clock that never steps."""
+    overload = Overload(
+        replace(config, max_items_per_s=10.0, burst_items=10), clock, is_safe_mode=True
+    )
+    recent = RecentBodies(clock)
+    recent.add(b"body", None)
+    assert point(overload.series, 1, time=1) is None
+    overload.after(15, {})
+    left_s = overload.safe_mode_left_s
+    clock.step_wall(step_s)
+    with pytest.raises(RateLimited):
+        overload.before(Signal.METRICS)
+    assert overload.safe_mode_left_s == left_s
+    assert b"body" in recent
+    assert point(overload.series, 1, time=1) is Reason.DUPLICATE_TIMESTAMP
+
+
+def test_coverage_is_the_share_of_steps_heard(clock):
+    """Since the sender was first heard, at most 30 minutes; the running one does not count."""
+    watch = SkewWatch(clock)
+
+    def ratio():
+        return watch.as_json()[0]["coverage_ratio"]
+
+    watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 1.0
+    for _ in range(3):
+        clock.advance(60)
+        watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 1.0
+    clock.advance(120)
+    assert ratio() == 0.8
+    for _ in range(40):
+        clock.advance(120)
+        watch.heard("s", clock.wall_unix_nano())
+    assert ratio() == 0.5
+    clock.advance(6_000)
+    assert ratio() == 0.0
