@@ -38,7 +38,7 @@ async def test_argo_reads_one_object(asked):
     status, found = await asked("GET", "/api/v1/analysis/argo?service=nobody")
     assert (status, found["verdict"], found["reason"]) == (200, "nodata", "not_declared")
     status, found = await asked("GET", "/api/v1/analysis/argo")
-    assert (status, found["error"]["code"]) == (422, "bad_request")
+    assert (status, found["error"]["code"]) == (422, "malformed")
 
 
 async def test_flagger_rolls_back_on_evidence_alone(asked):
