@@ -154,7 +154,7 @@ class _Collector:
         """Raises BadScrapeFile."""
         if not self._config.scrape.config_path:
             return None
-        sink = OtlpSink(pipeline.intake)
+        sink = OtlpSink(pipeline.intake, self._config.limits, self._clock)
         return Scraper(self._config.scrape, sink, self._in_flight, self._clock, self._metrics)
 
     async def _scrape(self, scraper: Scraper, pipeline: Pipeline) -> None:
