@@ -45,6 +45,7 @@ class WalConfig:
     #: Each insert costs about 60 ms of a core however little it holds.
     traces_interval_s: float
     metrics_interval_s: float
+    samples_interval_s: float
     #: Size at which a segment is closed whatever its age.
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
@@ -66,9 +67,14 @@ class LimitsConfig:
     max_in_flight_bytes: int
     #: A body that takes longer to arrive is answered 408.
     body_timeout_s: float
-    #: Spans or data points of one request.
+    #: Spans, data points or Prometheus samples of one request.
     max_spans: int
     max_points: int
+    max_samples: int
+    #: Series of Prometheus samples, all that were ever seen; more are refused.
+    max_sample_series: int
+    #: A sample may be so much older than the newest of its series.
+    max_out_of_order_s: float
     #: Attributes, events, links, array elements and buckets of one request, all items together.
     max_elements: int
     #: Size of one span or metric point, or of a resource; attributes and buckets in one.

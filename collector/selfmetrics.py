@@ -23,22 +23,27 @@ class SelfMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._declare_items()
+        self._declare_log_and_store()
+        self._declare_scrapes()
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"davylamp_{name}", text, labels, registry=registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"davylamp_{name}", text, labels, registry=self._registry)
 
-        def durations(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(
-                f"davylamp_{name}_duration_seconds",
-                text,
-                labels,
-                buckets=_DURATION_BOUNDS_S,
-                registry=registry,
-            )
+    def _durations(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(
+            f"davylamp_{name}_duration_seconds",
+            text,
+            labels,
+            buckets=_DURATION_BOUNDS_S,
+            registry=self._registry,
+        )
 
+    def _declare_items(self) -> None:
+        counter = self._counter
         self._received = counter(
             "ingest_received",
-            "Spans and data points of acknowledged requests, rejected ones included.",
+            "Spans, data points and samples of acknowledged requests, rejected ones included.",
             "signal",
         )
         self._rejected = counter(
@@ -73,6 +78,9 @@ class SelfMetrics:
             "Export requests by how they were answered.",
             *("protocol", "signal", "outcome"),
         )
+
+    def _declare_log_and_store(self) -> None:
+        counter, durations = self._counter, self._durations
         self._appends = counter(
             "wal_appends",
             "Bodies appended to the write-ahead log, by whether they became durable.",
@@ -90,11 +98,9 @@ class SelfMetrics:
         )
         self._sync_duration = durations("wal_sync", "Write and sync of one group of appends.")
         self._insert_duration = durations("store_insert", "Insert of one segment.", "signal")
-        self._declare_scraping(counter, durations)
 
-    def _declare_scraping(
-        self, counter: Callable[..., Counter], durations: Callable[..., Histogram]
-    ) -> None:
+    def _declare_scrapes(self) -> None:
+        counter, durations = self._counter, self._durations
         self._scrapes = counter(
             "scrapes", "Scrapes by what came of them: ok or what went wrong.", "job", "outcome"
         )

@@ -20,7 +20,6 @@ import grpc
 import numpy as np
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from collector.config import CollectorConfig
@@ -32,6 +31,7 @@ from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
+from collector.receivers.remote_write import RemoteWriteHttp, WriteFirst
 from collector.scrape.errors import BadScrapeFile
 from collector.scrape.otlp_sink import OtlpSink
 from collector.scrape.scraper import Scraper
@@ -130,8 +130,11 @@ class _Collector:
             )
             # The lifespan of a mounted app does not run.
             stack.callback(prometheus.state.api.close)
+            write = RemoteWriteHttp(
+                pipeline.samples, self._in_flight, config.limits, self._metrics, self._rng
+            )
             api.mount("/prometheus", prometheus)
-            await stack.enter_async_context(_served(api, api_socket))
+            await stack.enter_async_context(_served(WriteFirst(write, api), api_socket))
             receiver = OtlpHttp(
                 pipeline.intake, self._in_flight, config.limits, self._metrics, self._rng
             )
@@ -209,7 +212,7 @@ async def _served(app: Any, listener: socket.socket) -> Any:
     config = uvicorn.Config(
         app,
         http="httptools",
-        lifespan="on" if isinstance(app, FastAPI) else "off",
+        lifespan="on" if isinstance(app, WriteFirst) else "off",
         log_config=None,
         access_log=False,
         server_header=False,

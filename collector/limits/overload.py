@@ -54,14 +54,18 @@ class Overload:
         Returns what its points have to pass; None for other signals.
         """
         level = self._pressure.level()
-        if signal is not Signal.METRICS and level >= Shed.TRACES:
+        if signal not in {Signal.METRICS, Signal.SAMPLES} and level >= Shed.TRACES:
             raise MemoryShort("memory is short; spans are taken again when there is more")
         if not self._rate.take(0):
             raise RateLimited(f"more than {self._config.max_items_per_s:g} items per second")
         if signal is not Signal.METRICS:
             return None
-        self.series.is_closed_to_new = level >= Shed.NEW_SERIES or self.is_safe_mode
+        self.series.is_closed_to_new = self.is_closed_to_new_series()
         return self.series.admission()
+
+    def is_closed_to_new_series(self) -> bool:
+        """Whether only series that are known already are taken."""
+        return self._pressure.level() >= Shed.NEW_SERIES or self.is_safe_mode
 
     def after(self, item_count: int, newest_unix_nano: Mapping[str, int]) -> None:
         """What was in the request."""

@@ -107,6 +107,31 @@ class Store:
                 raise insert_error(str(error)) from error
             return InsertResult(rows=int(rows.data()))
 
+    def insert_block(self, table: str, data: bytes, near: Path, token: str | None) -> None:
+        """Insert a block of the Native format; once per ``token``, however often it is called.
+
+        ``table`` is one of ours. ``near``: a segment; the engine reads the block from a file beside
+        it. Raises PoisonedSegment or StoreUnavailable.
+        """
+        path = near.with_name(f"{near.name}.{table}.tmp")
+        once = (
+            f"insert_deduplication_token = {_quoted(token)}" if token else "insert_deduplicate = 0"
+        )
+        sql = (
+            f"INSERT INTO {table} FROM INFILE {_quoted(str(path))} "
+            f"SETTINGS {once}, async_insert = 0, max_insert_threads = 1, max_threads = 1 "
+            "FORMAT Native"
+        )
+        try:
+            path.write_bytes(data)
+            with self._borrowed(self._inserts) as connection:
+                connection.query(sql)
+                self._sync_deduplication_logs()
+        except (RuntimeError, OSError) as error:
+            raise insert_error(str(error)) from error
+        finally:
+            path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def administration(self) -> Iterator[Callable[[str], list[list[str]]]]:
         """A way to run statements of ours while nothing is inserted; answers are rows of texts.

@@ -496,3 +496,53 @@ WHERE kind = 'exponential_histogram'
 
 -- statement: schema_version
 CREATE TABLE IF NOT EXISTS schema_version (version UInt32) ENGINE = MergeTree ORDER BY version SETTINGS {durable}
+
+-- Prometheus samples. Series have dense numbers; the program writes their rows before any sample
+-- that names them (see collector/samples). Two hours a partition, numbered modulo 96 (eight days).
+-- Numbers are decimals: value = mantissa / 10^exponent, or for exponent 255 the bits of the double.
+-- statement: samples
+CREATE TABLE IF NOT EXISTS samples
+(
+    metric_id UInt32 CODEC(ZSTD(1)),
+    series_id UInt32 CODEC(Delta(4), ZSTD(1)),
+    time_unix_ms Int64 CODEC(DoubleDelta, ZSTD(1)),
+    mantissa Int64 CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    exponent UInt8 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(time_unix_ms, 7200000) % 96
+ORDER BY (metric_id, series_id, time_unix_ms)
+TTL toDateTime(intDiv(time_unix_ms, 1000)) + INTERVAL {retention_points_s} SECOND
+SETTINGS ttl_only_drop_parts = 1, {durable}
+
+-- statement: sample_series
+CREATE TABLE IF NOT EXISTS sample_series
+(
+    metric_name String,
+    metric_id UInt32,
+    series_id UInt32,
+    names Array(LowCardinality(String)),
+    label_values Array(String)
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (metric_name, series_id)
+SETTINGS {durable}
+
+-- Which series have a label: the inverted index.
+-- statement: sample_labels
+CREATE TABLE IF NOT EXISTS sample_labels
+(
+    name LowCardinality(String),
+    value String,
+    series_id UInt32,
+    metric_id UInt32
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (name, value, series_id)
+SETTINGS {durable}
+
+-- statement: sample_labels_view
+CREATE MATERIALIZED VIEW IF NOT EXISTS sample_labels_view TO sample_labels AS
+SELECT name, value, series_id, metric_id
+FROM sample_series
+ARRAY JOIN names AS name, label_values AS value

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     DUPLICATE_TIMESTAMP = "duplicate_timestamp"
     SERIES_LIMIT = "series_limit"
     NEW_SERIES_SHED = "new_series_shed"
+    INVALID_LABELS = "invalid_labels"
+    NATIVE_HISTOGRAM = "native_histogram"
 
 
 EXPLAINED: Final = {
@@ -50,6 +52,8 @@ EXPLAINED: Final = {
     Reason.DUPLICATE_TIMESTAMP: "the series has a point at this time already; the first one stays",
     Reason.SERIES_LIMIT: "there are too many series, of all, of the service or of the metric",
     Reason.NEW_SERIES_SHED: "new series are not taken: memory is short, or safe mode is on",
+    Reason.INVALID_LABELS: "label names are unique, not empty, and UTF-8, as values are",
+    Reason.NATIVE_HISTOGRAM: "native histograms are taken by OTLP only, as exponential histograms",
 }
 
 
