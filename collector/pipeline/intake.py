@@ -110,23 +110,6 @@ class Intake:
             self._acknowledged(signal, scanned)
         return Taken(scanned.rejected_count, scanned.message())
 
-    async def take_scanned(self, signal: Signal, scanned: Scanned, admission: Admission) -> Taken:
-        """The same for what we made ourselves: each item in it is as a scan would leave it.
-
-        Raises BacklogFull or WalUnavailable; then nothing was taken.
-        """
-        kept_bytes = len(scanned.body) + HEADER_BYTES
-        if not self._accounting.reserve(kept_bytes, limit_bytes=self._backlog_bytes):
-            admission.undo()
-            raise BacklogFull("the store is behind and too many bytes wait for it")
-        self.overload.after(scanned.item_count, scanned.newest_unix_nano)
-        if scanned.item_count:
-            await self._written(signal, scanned, (), kept_bytes, admission)
-        else:
-            self._accounting.release(kept_bytes)
-            self._acknowledged(signal, scanned)
-        return Taken(scanned.rejected_count, scanned.message())
-
     async def _digest_as_sent(self, signal: Signal, body: bytes) -> bytes:
         """What identifies the request; waits while the same one is being scanned."""
         key = digest(signal, body)
