@@ -27,17 +27,24 @@ class SampleSink:
 
     def __init__(self, intake: SampleIntake) -> None:
         self._intake = intake
-        self._encoded: dict[Labels, bytes] = {}
+        self._requests = WriteRequests()
 
     async def take(self, batch: Batch) -> int:
         """Returns how many samples were rejected, once the others are durable.
 
         Raises BacklogFull, WalUnavailable or TooLarge.
         """
-        taken = await self._intake.take(None, self._request(batch), {})
+        taken = await self._intake.take(None, self._requests.request(batch), {})
         return len(batch) - taken.written
 
-    def _request(self, batch: Batch) -> bytes:
+
+class WriteRequests:
+    """Batches as encoded requests; not thread-safe."""
+
+    def __init__(self) -> None:
+        self._encoded: dict[Labels, bytes] = {}
+
+    def request(self, batch: Batch) -> bytes:
         """An encoded ``prometheus.WriteRequest``: a series for each sample, its labels sorted."""
         parts: list[bytes] = []
         times: dict[int, bytes] = {}

@@ -12,7 +12,7 @@ from collector.samples import decode as decoding
 from collector.samples.decode import decode
 from collector.samples.messages import Series
 from collector.samples.series_book import SeriesBook
-from collector.scrape.sample_sink import SampleSink
+from collector.scrape.sample_sink import WriteRequests
 from collector.scrape.samples import Batch
 
 
@@ -20,7 +20,7 @@ def decoded(*samples):
     batch = Batch()
     for labels, time_ms, value in samples:
         batch.add(make_labels(labels), time_ms, value)
-    request = SampleSink(None)._request(batch)
+    request = WriteRequests().request(batch)
     book = SeriesBook(1_000)
     found = decode(request, book)
     assert not found.rejected
