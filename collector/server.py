@@ -33,7 +33,7 @@ from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
 from collector.receivers.remote_write import RemoteWriteHttp, WriteFirst
 from collector.scrape.errors import BadScrapeFile
-from collector.scrape.otlp_sink import OtlpSink
+from collector.scrape.sample_sink import SampleSink
 from collector.scrape.scraper import Scraper
 from collector.selfmetrics import SelfMetrics
 from collector.sockets import BACKLOG, listening, port_message, require_loopback
@@ -157,7 +157,7 @@ class _Collector:
         """Raises BadScrapeFile."""
         if not self._config.scrape.config_path:
             return None
-        sink = OtlpSink(pipeline.intake)
+        sink = SampleSink(pipeline.samples)
         return Scraper(self._config.scrape, sink, self._in_flight, self._clock, self._metrics)
 
     async def _scrape(self, scraper: Scraper, pipeline: Pipeline) -> None:

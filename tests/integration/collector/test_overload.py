@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
@@ -267,3 +268,18 @@ def test_b26_headers_without_end(collector):
     assert raw(collector, head + many + b"\r\n") in {0, 400, 431, 415}
     assert resident_kb(collector) - before < 64_000
     assert collector.post("traces", spans(1)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xff\xff\xff\x0f" + bytes(10), b"\xff\x06\x00\x00sNaPpY" + bytes(10)],
+    ids=["4 GiB in 10 bytes", "framed"],
+)
+def test_b24_snappy_that_claims_much(collector, body):
+    """Refused by its first bytes; nothing is allocated for it."""
+    headers = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
+    before = resident_kb(collector)
+    for _ in range(5):
+        answer = requests.post(f"{collector.api_url}/api/v1/write", body, headers=headers)
+        assert answer.status_code in {400, 413}
+    assert resident_kb(collector) - before < 64_000

@@ -82,7 +82,7 @@ def test_from_the_page_to_promql(start, tmp_path, service, wait_for):
     books = collector.settled_books()
     assert books["quarantined"] == 0
     taken = collector.metric("davylamp_scrape_samples_total", outcome="taken")
-    assert books["signals"]["metrics"]["received"] == taken
+    assert books["signals"]["samples"]["received"] == taken
     assert collector.terminate() == 0
     assert "Traceback" not in collector.stderr()
 
