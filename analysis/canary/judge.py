@@ -30,7 +30,7 @@ from analysis.canary.histogram_metric import HistogramMetric
 from analysis.stats.srm import log_e_split
 
 # Names the code in evidence; a change of any rule in this package changes it.
-CODE_VERSION = "2026.11.0/sequential-2"
+CODE_VERSION = "2026.11.0/sequential-3"
 
 _S = 1e-9  # seconds per nanosecond
 
