@@ -13,7 +13,7 @@ from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
 from analysis.canary.tuning import share_bets
 from analysis.stats.confidence_sequence import compare_shares
-from analysis.stats.dispersion import Dispersion, tempered
+from analysis.stats.dispersion import ENOUGH_FOR_COUNTS, IndependentEvidence, tempered
 from analysis.stats.ratio_eprocess import ShareProcess, anytime_p_value, rest_to_horizon
 
 _S = 1e-9  # seconds per nanosecond
@@ -41,8 +41,7 @@ class CountMetric:
         )
         self._worse = ShareProcess(config.fail_margin, +1, bets)
         self._safe = None if split else ShareProcess(config.pass_margin, -1, bets)
-        self._dispersion = Dispersion()
-        self._max_log_e = 0.0
+        self._evidence = IndependentEvidence(1, ENOUGH_FOR_COUNTS)
         self._totals = [0, 0, 0, 0]  # bad, n of the baseline, bad, n of the canary
         # Difference of shares, each group weighted by n_a n_b / n (Mantel-Haenszel): under a
         # ramping split the pooled shares of a drifting system differ without any cause.
@@ -56,17 +55,17 @@ class CountMetric:
     @property
     def dispersion_ratio(self) -> float:
         """Counted events per independent event, 1 while more is not shown."""
-        return float(self._dispersion.ratio)
+        return float(self._evidence.ratio)
 
     @property
     def log_e(self) -> float:
         """Log evidence of "worse", of independent events."""
-        return float(tempered(self._worse.log_e, self.dispersion_ratio))
+        return self._evidence.log_e
 
     @property
     def max_log_e(self) -> float:
         """The highest ``log_e`` was at the end of any group."""
-        return self._max_log_e
+        return self._evidence.max_log_e
 
     @property
     def _safe_log_e(self) -> float:
@@ -106,8 +105,7 @@ class CountMetric:
             self._worse.step(bad_a, n_a, bad_b, n_b, keep, left_ratio=left)
             if self._safe is not None:
                 self._safe.step(bad_a, n_a, bad_b, n_b, keep)
-            self._dispersion.step(bad_a, n_a, bad_b, n_b)
-            self._max_log_e = max(self._max_log_e, self.log_e)
+            self._evidence.step([(bad_a, n_a, bad_b, n_b)], self._worse.log_e)
             self._excess += (bad_b * n_a - bad_a * n_b) / (n_a + n_b)
             self._excess_weight += n_a * n_b / (n_a + n_b)
             self.blocks_used += self._group_blocks
@@ -226,8 +224,7 @@ class CountMetric:
             "feed": self.feed.to_state(),
             "worse": self._worse.to_state(),
             "safe": None if self._safe is None else self._safe.to_state(),
-            "dispersion": self._dispersion.to_state(),
-            "max_log_e": self._max_log_e,
+            "evidence": self._evidence.to_state(),
             "totals": self._totals,
             "excess": [self._excess, self._excess_weight],
             "group": self._group,
@@ -243,8 +240,7 @@ class CountMetric:
         self._worse.restore(state["worse"])
         if self._safe is not None:
             self._safe.restore(state["safe"])
-        self._dispersion.restore(state["dispersion"])
-        self._max_log_e = float(state["max_log_e"])
+        self._evidence.restore(state["evidence"])
         self._totals = [int(v) for v in state["totals"]]
         self._excess, self._excess_weight = (float(v) for v in state["excess"])
         self._group = [int(v) for v in state["group"]]

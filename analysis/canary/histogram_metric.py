@@ -12,9 +12,9 @@ from analysis.blocks import Block, HistogramArm
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
-from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, RANK_BETS
+from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, rank_bets
 from analysis.stats.confidence_sequence import quantile_ratio
-from analysis.stats.dispersion import Dispersion, tempered
+from analysis.stats.dispersion import ENOUGH_FOR_DURATIONS, IndependentEvidence, tempered
 from analysis.stats.layouts import bucket_quantile, count_surely_above
 from analysis.stats.noninferiority import QuantileCertificate
 from analysis.stats.past import PastCounts
@@ -39,7 +39,7 @@ class HistogramMetric:
         self.weight = weight
         self._rule = rule
         self.feed = BlockFeed(key)
-        self._worse = RankProcess(config.fail_margin, RANK_BETS)
+        self._worse = RankProcess(config.fail_margin, rank_bets(config.fail_margin))
         self._safe = {
             "p50": QuantileCertificate(
                 0.5, config.pass_margin, config.pass_share_margin_p50, CERTIFY_LEARN_MIN_COUNT
@@ -48,8 +48,7 @@ class HistogramMetric:
                 0.9, config.pass_margin_p90, config.pass_share_margin_p90, CERTIFY_LEARN_MIN_COUNT
             ),
         }
-        self._dispersion = {p: Dispersion() for p in _MARKS}
-        self._max_log_e = 0.0
+        self._evidence = IndependentEvidence(len(_MARKS), ENOUGH_FOR_DURATIONS)
         self._recent = PastCounts()  # for bets, forgetting
         self._all = PastCounts()  # for intervals, remembering
         # For estimates: blocks weighted so that both arms cover the same time evenly. A ramping
@@ -63,17 +62,17 @@ class HistogramMetric:
     @property
     def dispersion_ratio(self) -> float:
         """Counted events per independent event, 1 while more is not shown."""
-        return max(float(mark.ratio) for mark in self._dispersion.values())
+        return float(self._evidence.ratio)
 
     @property
     def log_e(self) -> float:
         """Log evidence of "worse", of independent events."""
-        return float(tempered(self._worse.log_e, self.dispersion_ratio))
+        return self._evidence.log_e
 
     @property
     def max_log_e(self) -> float:
         """The highest ``log_e`` was at the end of any group."""
-        return self._max_log_e
+        return self._evidence.max_log_e
 
     def _certificates(self) -> dict[str, float]:
         ratio = self.dispersion_ratio
@@ -124,8 +123,8 @@ class HistogramMetric:
             self._worse.step(self._group, self._recent)
             for certificate in self._safe.values():
                 certificate.step(self._group, self._recent)
-            self._look_for_bursts(n_a, n_b)
-            self._max_log_e = max(self._max_log_e, self.log_e)
+            marked = [self._slower_than(p, n_a, n_b) for p in _MARKS]
+            self._evidence.step(marked, self._worse.log_e)
             self.blocks_used += self._group_blocks
         self._recent.forget(0.5 ** (seconds / self._rule.history_half_life_s))
         for baseline, canary in self._group:
@@ -138,13 +137,14 @@ class HistogramMetric:
                 self._matched.add(1, canary[0], (1.0 - share_b) * canary[1].astype(np.float64))
         self._group, self._group_blocks = [], 0
 
-    def _look_for_bursts(self, n_a: int, n_b: int) -> None:
-        for p, found in self._dispersion.items():
-            edge = self._recent.edge_near(0, p)
-            if edge is not None:
-                k_a = sum(count_surely_above(*baseline, edge) for baseline, _ in self._group)
-                k_b = sum(count_surely_above(*canary, edge) for _, canary in self._group)
-                found.step(k_a, n_a, k_b, n_b)
+    def _slower_than(self, p: float, n_a: int, n_b: int) -> tuple[int, int, int, int]:
+        """Events of the group above the baseline's past quantile, and all, per arm."""
+        edge = self._recent.edge_near(0, p)
+        if edge is None:
+            return 0, n_a, 0, n_b
+        k_a = sum(count_surely_above(*baseline, edge) for baseline, _ in self._group)
+        k_b = sum(count_surely_above(*canary, edge) for _, canary in self._group)
+        return k_a, n_a, k_b, n_b
 
     def bad_arms(self, now_unix_nano: int) -> tuple[bool, bool]:
         """Durations carry no objective of their own."""
@@ -272,8 +272,7 @@ class HistogramMetric:
             "feed": self.feed.to_state(),
             "worse": self._worse.to_state(),
             "safe": {name: c.to_state() for name, c in self._safe.items()},
-            "dispersion": [[p, d.to_state()] for p, d in self._dispersion.items()],
-            "max_log_e": self._max_log_e,
+            "evidence": self._evidence.to_state(),
             "recent": self._recent.to_state(),
             "all": self._all.to_state(),
             "matched": self._matched.to_state(),
@@ -292,9 +291,7 @@ class HistogramMetric:
         self._worse.restore(state["worse"])
         for name, certificate in self._safe.items():
             certificate.restore(state["safe"][name])
-        for p, saved in state["dispersion"]:
-            self._dispersion[float(p)].restore(saved)
-        self._max_log_e = float(state["max_log_e"])
+        self._evidence.restore(state["evidence"])
         self._recent.restore(state["recent"])
         self._all.restore(state["all"])
         self._matched.restore(state["matched"])

@@ -20,8 +20,8 @@ depends on the unit.
 Counts that straddle buckets of the layout are placed where they help least (baseline high,
 canary low), so differing, coarsened or misaligned layouts cost power, never validity.
 
-Where buckets are wider than the margin, dividing would shift a count by a whole bucket and hide
-what matters. There the null is about shares at every edge x_k instead: ``P_canary(X > x_k) <=
+Where the margin is far from whole buckets, dividing would shift a count by up to a bucket more and
+hide what matters. There the null is about shares at every edge x_k instead: ``P_canary(X > x_k) <=
 P_baseline(X > x_k) + d_k``, d_k being the share the margin would move across x_k, read from the
 baseline's past by interpolation inside buckets. With g_k = n r_k / (n_a + n_b r_k), increasing,
 summation by parts bounds the bracket of AM-GM by ``n + n_b sum_k d_k (g_{k+1} - g_k)``; e is
@@ -30,6 +30,7 @@ divided by that excess to the power n. Exact for the d used, in every block.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,9 @@ from analysis.stats.projection import log_mean_exp
 
 Arm = tuple[Floats, Ints]  # edges, counts
 
-# Buckets up to this many margins wide are fine enough to divide by the margin.
-_FINE_MARGINS = 1.5
+# Dividing by the margin moves counts by whole buckets, rounded against the claim. It is done where
+# that widens the margin by at most this ratio.
+_ROUNDING_MAX = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class BetPlan:
     def of(cls, edges: Floats, counts: Floats, margin: float, bets: RankBets) -> BetPlan:
         """Plan from past ``counts`` (..., 2, buckets) of baseline and canary.
 
-        Buckets up to 1.5 margins wide where the baseline's median lies are fine enough to divide.
+        Where the baseline's median lies, buckets decide whether dividing costs too much.
         """
         base = counts[..., 0, :]
         is_fine = _is_fine(edges, base, margin)
@@ -168,14 +170,19 @@ class BetPlan:
 
 
 def _is_fine(edges: Floats, base: Floats, margin: float) -> bool:
-    """Whether every study's bucket of the median is fine enough to divide by the margin."""
+    """Whether the margin is close to whole buckets where every study's median lies."""
+    if margin <= 0:
+        return False
     below = np.cumsum(base, axis=-1)
     if len(edges) < 2 or not np.all(below[..., -1] > 0):
         return False
     k = np.sum(below < 0.5 * below[..., -1:], axis=-1)
     k = np.clip(k, 1, len(edges) - 1)
     low, high = edges[k - 1], edges[k]
-    return bool(np.all((low > 0) & (high <= low * (1.0 + _FINE_MARGINS * margin))))
+    if np.any(low <= 0):
+        return False
+    wanted = math.log1p(margin) / np.log(high / low)  # buckets
+    return bool(np.all(np.ceil(wanted - 1e-3) <= wanted * (1.0 + _ROUNDING_MAX)))
 
 
 def _log_ratios(edges: Floats, counts: Floats, divisor: float, bets: RankBets) -> Floats:
@@ -189,8 +196,8 @@ def _log_ratios(edges: Floats, counts: Floats, divisor: float, bets: RankBets) -
     own = []
     for part, times in bets.tails:
         moved = np.diff(part * shares_moved(edges, base, times), prepend=0.0, append=0.0)
-        own.append(_placed(at, share - moved))
-    seen, prior = _placed(at, counts[..., 1, :]), bets.learned_prior_count
+        own.append(placed(at, share - moved))
+    seen, prior = placed(at, counts[..., 1, :]), bets.learned_prior_count
     own.append((seen + prior * share) / (seen.sum(axis=-1, keepdims=True) + prior))
     shifts = np.array(bets.shifts)[:, None] * score[..., None, :]
     tilt = np.concatenate([shifts, _risen(np.stack(own, axis=-2), share)], axis=-2)
@@ -198,7 +205,7 @@ def _log_ratios(edges: Floats, counts: Floats, divisor: float, bets: RankBets) -
     return result
 
 
-def _placed(at: Ints, weights: Floats) -> Floats:
+def placed(at: Ints, weights: Floats) -> Floats:
     """``weights`` (..., buckets) moved to the buckets ``at``, which do not fall."""
     starts = np.flatnonzero(np.diff(at, prepend=-1))
     if len(starts) == len(at) and at[0] == 0:

@@ -36,7 +36,7 @@ def ratios(rng, *, burst=1, p=(0.3, 0.3), sizes=(60, 60), groups=60, drift=1.0):
 )
 def test_independent_events_are_left_alone(case):
     found = ratios(np.random.default_rng(1), **case)
-    assert (found > 1).mean() <= 0.02
+    assert (found > 1).mean() <= 0.05
 
 
 @pytest.mark.parametrize("case", [{}, {"p": (0.05, 0.1)}, {"p": (0.03, 0.03), "drift": 2.0}])
