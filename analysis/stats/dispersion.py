@@ -63,7 +63,8 @@ class Dispersion:
     @property
     def pairs(self) -> Floats:
         """Pairs of groups that told something, per study."""
-        return self._pairs
+        result: Floats = self._pairs
+        return result
 
     @property
     def ratio(self) -> Floats:

@@ -2,7 +2,7 @@
 
 A mode takes blocks of ``bench.canary.scenarios`` and says after each which runs alarm. Error rates
 are stated for one metric at ``alpha``, a look every ten seconds for an hour. Ours are the engine's
-own classes and functions with a leading axis of runs (tests/unit/canary/test_simulate.py compares
+own classes and functions with a leading axis of runs (tests/unit/canary/test_studies.py compares
 them with the judge's metrics, run by run).
 """
 
@@ -15,18 +15,9 @@ from typing import Protocol
 import numpy as np
 from scipy.special import betaln, xlogy
 
-from analysis.canary.tuning import rank_bets, share_bets
-from analysis.stats.dispersion import (
-    ENOUGH_FOR_COUNTS,
-    ENOUGH_FOR_DURATIONS,
-    IndependentEvidence,
-)
+from analysis.canary.studies import DurationStudy, ShareStudy
 from analysis.stats.eprocess import DifferenceBets, DifferenceProcess
-from analysis.stats.layouts import lowest_bucket
-from analysis.stats.projection import log_mean_exp
 from analysis.stats.quantile_bands import cdf_constant
-from analysis.stats.rank_eprocess import BetPlan, placed
-from analysis.stats.ratio_eprocess import ShareProcess, rest_to_horizon
 from bench.canary.scenarios import BLOCK_S, BLOCKS, Arm, Block, history
 from bench.peers.kayenta import is_high
 from telemetry import semconv
@@ -65,8 +56,6 @@ def binned(arm: Arm, edges: np.ndarray) -> np.ndarray:
 class Sequential:
     """The judge's process of durations; blocks of the first ``warm_up_min`` only teach it."""
 
-    MARKS = (0.5, 0.9)
-
     def __init__(
         self,
         rng: np.random.Generator,
@@ -77,48 +66,13 @@ class Sequential:
         margin: float = 0.0,
         warm_up_min: float = 0.0,
     ) -> None:
-        self._edges, self._need, self._margin = edges, math.log(1 / alpha), margin
-        self._warm_up_min = warm_up_min
-        self._bets = rank_bets(margin)
-        self._weights = self._bets.weights()
-        self._logs = np.zeros((runs, len(self._weights)))
-        self._evidence = IndependentEvidence(len(self.MARKS), ENOUGH_FOR_DURATIONS, (runs,))
-        past = history(edges, HISTORY, rng, runs)
-        self._past = np.stack([past, np.zeros_like(past)], axis=1)
-
-    @property
-    def log_es(self) -> np.ndarray:
-        """Log evidence, (runs,)."""
-        return self._evidence.log_es
+        self._edges, self._need, self._warm_up_min = edges, math.log(1 / alpha), warm_up_min
+        self._study = DurationStudy(edges, margin, history(edges, HISTORY, rng, runs), KEEP)
 
     def alarms(self, block: Block) -> np.ndarray:
         a, b = binned(block.baseline, self._edges), binned(block.canary, self._edges)
-        if block.minute > self._warm_up_min:
-            self._score(a, b)
-        self._past *= KEEP
-        self._past[:, 0] += a
-        self._past[:, 1] += b
-        return self.log_es >= self._need
-
-    def _score(self, a: np.ndarray, b: np.ndarray) -> None:
-        is_paired = (a.sum(axis=1) > 0) & (b.sum(axis=1) > 0)
-        plan = BetPlan.of(self._edges, self._past, self._margin, self._bets)
-        at = lowest_bucket(self._edges, self._edges, plan.divisor)
-        safe = np.where(is_paired[:, None], 0.0, 1.0)  # a run without a pair must not divide by 0
-        gains = plan.gains(a + safe, placed(at, b) + safe)
-        self._logs += np.where(is_paired[:, None], gains, 0.0)
-        self._evidence.step(self._slow(a, b), log_mean_exp(self._logs, self._weights))
-
-    def _slow(self, a: np.ndarray, b: np.ndarray) -> list:
-        base = self._past[:, 0]
-        below = np.cumsum(base, axis=1)[:, :-1] / base.sum(axis=1, keepdims=True)
-        n_a, n_b = a.sum(axis=1), b.sum(axis=1)
-        marked = []
-        for p in self.MARKS:
-            edge = np.argmin(np.abs(below - p), axis=1)[:, None]
-            is_above = np.arange(a.shape[1]) > edge
-            marked.append(((a * is_above).sum(axis=1), n_a, (b * is_above).sum(axis=1), n_b))
-        return marked
+        self._study.step(a, b, is_judged=block.minute > self._warm_up_min)
+        return self._study.log_es >= self._need
 
 
 class Difference:
@@ -237,16 +191,14 @@ class Shares:
     ) -> None:
         del rng, edges
         self._need = math.log(1 / alpha)
-        bets = share_bets(EXPECTED_BAD_RATIO, margin=0.0, is_split=False, goal_log_e=self._need)
-        self._process = ShareProcess(0.0, +1, bets, (runs,))
-        self._evidence = IndependentEvidence(1, ENOUGH_FOR_COUNTS, (runs,))
+        self._study = ShareStudy(
+            runs, 0.0, EXPECTED_BAD_RATIO, goal_log_e=self._need, horizon_s=HORIZON_S
+        )
 
     def alarms(self, block: Block) -> np.ndarray:
         a, b = block.baseline, block.canary
-        left = rest_to_horizon(float(block.index * BLOCK_S), HORIZON_S)
-        self._process.step(a.bad, a.n, b.bad, b.n, 1.0, left_ratio=left)
-        self._evidence.step([(a.bad, a.n, b.bad, b.n)], self._process.log_es)
-        return self._evidence.log_es >= self._need
+        self._study.step(a.bad, a.n, b.bad, b.n, elapsed_s=float(block.index * BLOCK_S))
+        return self._study.log_es >= self._need
 
 
 class LindonMalek:
