@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from analysis.blocks import ArmData, Block, BlockState, CountArm
 
@@ -102,5 +105,10 @@ def _canonical(arm: ArmData | None) -> list[Any] | None:
         return None
     if isinstance(arm, CountArm):
         return [arm.good, arm.total, arm.instance_count]
-    bounds = [repr(float(b)) for b in arm.bounds]
-    return [bounds, [int(c) for c in arm.counts], arm.instance_count]
+    bounds = _bounds(np.asarray(arm.bounds, dtype=np.float64).tobytes())
+    return [bounds, np.asarray(arm.counts).tolist(), arm.instance_count]
+
+
+@lru_cache(maxsize=64)
+def _bounds(as_bytes: bytes) -> tuple[str, ...]:
+    return tuple(repr(b) for b in np.frombuffer(as_bytes).tolist())

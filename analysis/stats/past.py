@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,18 @@ def shares_moved(edges: Floats, counts: Floats, ratio: float) -> Floats:
     ``counts`` (..., buckets), the result (..., edges). Mass is taken as even in the logarithm
     inside a bucket (even in the value where the bucket starts at or below zero).
     """
+    at, inside = _carried(edges.tobytes(), ratio)
     total = counts.sum(axis=-1, keepdims=True)
     above = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]  # in bucket k and higher
+    reached = above[..., at + 1] + inside * counts[..., at]
+    moved: Floats = np.maximum(reached - above[..., 1:], 0.0) / np.where(total > 0, total, 1.0)
+    return moved
+
+
+@lru_cache(maxsize=256)
+def _carried(edges_bytes: bytes, ratio: float) -> tuple[Ints, Floats]:
+    """Per edge the bucket of edge / ratio, and the part of it that crosses the edge."""
+    edges = np.frombuffer(edges_bytes)
     # Bucket of the moved edge; edges at or below zero move nothing.
     at = np.minimum(np.searchsorted(edges, edges / ratio), np.arange(len(edges)))
     high = edges[at]
@@ -120,7 +131,4 @@ def shares_moved(edges: Floats, counts: Floats, ratio: float) -> Floats:
         in_log = np.log(high / start) / np.log(high / low)
         in_value = (high - start) / (high - low)
     inside = np.where(low > 0, in_log, in_value)
-    inside = np.where(np.isfinite(inside), np.clip(inside, 0.0, 1.0), 0.0)
-    reached = above[..., at + 1] + inside * counts[..., at]
-    moved: Floats = np.maximum(reached - above[..., 1:], 0.0) / np.where(total > 0, total, 1.0)
-    return moved
+    return at, np.where(np.isfinite(inside), np.clip(inside, 0.0, 1.0), 0.0)
