@@ -82,6 +82,8 @@ class CountMetric:
         for block in self.feed.take(blocks):
             assert isinstance(block.baseline, CountArm)
             assert isinstance(block.canary, CountArm)
+            if self.feed.is_warming_up(block, self._rule.warm_up_s):
+                continue
             a, b = block.baseline, block.canary
             new = [a.total - a.good, a.total, b.total - b.good, b.total]
             self._totals = [x + y for x, y in zip(self._totals, new, strict=True)]

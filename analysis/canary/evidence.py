@@ -36,6 +36,7 @@ class Reason(StrEnum):
     CANARY_SILENT = "canary_silent"  # INCONCLUSIVE
     BASELINE_SILENT = "baseline_silent"  # INCONCLUSIVE
     NO_DATA = "no_data"  # INCONCLUSIVE
+    TOO_FEW_INSTANCES = "too_few_instances"  # INCONCLUSIVE: one machine could be the cause
     BOTH_BAD = "both_bad"  # INCONCLUSIVE: a common cause, neither promote nor roll back
     BASELINE_BAD = "baseline_bad"  # INCONCLUSIVE: no healthy yardstick
     UNDECIDED_AT_HORIZON = "undecided_at_horizon"  # INCONCLUSIVE

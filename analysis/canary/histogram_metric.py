@@ -95,6 +95,9 @@ class HistogramMetric:
         for block in self.feed.take(blocks):
             assert isinstance(block.baseline, HistogramArm)
             assert isinstance(block.canary, HistogramArm)
+            if self.feed.is_warming_up(block, self._rule.warm_up_s):
+                self._recent.add(0, *_arm(block.baseline))
+                continue
             self._join(block, _arm(block.baseline), _arm(block.canary))
 
     def _join(self, block: Block, baseline: Arm, canary: Arm) -> None:

@@ -28,6 +28,7 @@ class BlockFeed:
         self.skipped: dict[str, int] = {}
         self.first_paired_unix_nano: int | None = None
         self.heard_unix_nano: dict[str, int] = {}  # arm -> end of its last block
+        self.instances: dict[str, int] = {}  # arm -> instances in its last paired block
 
     @property
     def digest(self) -> str:
@@ -47,9 +48,19 @@ class BlockFeed:
             if state is BlockState.PAIRED:
                 if self.first_paired_unix_nano is None:
                     self.first_paired_unix_nano = block.start_unix_nano
+                for name, arm in (("baseline", block.baseline), ("canary", block.canary)):
+                    self.instances[name] = arm.instance_count if arm is not None else 0
                 yield block
             else:
                 self.skipped[str(state)] = self.skipped.get(str(state), 0) + 1
+
+    def is_warming_up(self, block: Block, warm_up_s: float) -> bool:
+        """Whether a block just taken starts within the warm-up; it is then counted as skipped."""
+        assert self.first_paired_unix_nano is not None
+        if (block.start_unix_nano - self.first_paired_unix_nano) * 1e-9 >= warm_up_s:
+            return False
+        self.skipped["warm_up"] = self.skipped.get("warm_up", 0) + 1
+        return True
 
     def _state(self, block: Block) -> BlockState:
         if block.start_unix_nano < self._end_unix_nano:
@@ -73,6 +84,7 @@ class BlockFeed:
             "skipped": dict(self.skipped),
             "first_paired_unix_nano": self.first_paired_unix_nano,
             "heard_unix_nano": dict(self.heard_unix_nano),
+            "instances": dict(self.instances),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -84,6 +96,7 @@ class BlockFeed:
         first = state["first_paired_unix_nano"]
         self.first_paired_unix_nano = None if first is None else int(first)
         self.heard_unix_nano = {str(k): int(v) for k, v in state["heard_unix_nano"].items()}
+        self.instances = {str(k): int(v) for k, v in state["instances"].items()}
 
 
 def _chain(previous: str, block: Block) -> str:
