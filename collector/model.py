@@ -10,4 +10,5 @@ class Signal(StrEnum):
 
     TRACES = "traces"
     METRICS = "metrics"
+    SAMPLES = "samples"
     LOGS = "logs"

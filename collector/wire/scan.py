@@ -9,7 +9,7 @@ parser could read otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from google.protobuf.message import Message
@@ -22,6 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from collector.config import LimitsConfig
+from collector.limits.series_book import Admission
 from collector.model import Signal
 from collector.wire import shapes, together, values
 from collector.wire.budget import Budget, attribute_elements, canonical, official, parsed
@@ -69,6 +70,8 @@ class Scanned:
     rejected: Mapping[Reason, int]
     #: Items in ``body`` that lost a part.
     repaired: Mapping[Repair, int]
+    #: Of metrics: the newest time in ``body`` by service.
+    newest_unix_nano: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rejected_count(self) -> int:
@@ -87,8 +90,18 @@ class Scanned:
         return "; ".join(parts)
 
 
-def scan(signal: Signal, body: bytes, limits: LimitsConfig, *, now_unix_nano: int) -> Scanned:
-    """Check an export request. Raises Malformed or TooLarge; one bad item raises nothing."""
+def scan(
+    signal: Signal,
+    body: bytes,
+    limits: LimitsConfig,
+    *,
+    now_unix_nano: int,
+    admission: Admission | None = None,
+) -> Scanned:
+    """Check an export request. Raises Malformed or TooLarge; one bad item raises nothing.
+
+    ``admission`` decides about series; what it admitted is to be undone if this raises.
+    """
     if len(body) > limits.max_body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.max_body_bytes}")
     max_items = {
@@ -98,7 +111,11 @@ def scan(signal: Signal, body: bytes, limits: LimitsConfig, *, now_unix_nano: in
     }[signal]
     budget = Budget(max_items=max_items, max_elements=limits.max_elements, body_bytes=len(body))
     believed = Believed.around(now_unix_nano, limits)
-    check = _CHECKS[signal](limits, budget, believed)
+    check: _Check
+    if signal is Signal.METRICS:
+        check = MetricCheck(limits, budget, believed, admission)
+    else:
+        check = _CHECKS[signal](limits, budget, believed)
     return _Walk(check, budget, limits).over(body)
 
 
@@ -121,16 +138,17 @@ class _Walk:
         self.budget.spend_elements(len(groups))
         kept = b"".join(self._resource_group(group) for group in groups)
         check = self.check
-        return Scanned(kept, check.kept_items, check.rejected, check.repaired)
+        newest = check.newest_unix_nano if isinstance(check, MetricCheck) else {}
+        return Scanned(kept, check.kept_items, check.rejected, check.repaired, newest)
 
     def _resource_group(self, raw: bytes) -> bytes:
         group = parsed(shapes.Group, raw)
         self.budget.spend_elements(len(group.parts))
         head = self._head(group.head, Resource, shapes.Resource)
-        kept = b"".join(self._scope_group(part, head is not None) for part in group.parts)
+        kept = b"".join(self._scope_group(part, head) for part in group.parts)
         return _enclosed(1, group, head, kept)
 
-    def _scope_group(self, raw: bytes, is_resource_fit: bool) -> bytes:
+    def _scope_group(self, raw: bytes, resource: bytes | None) -> bytes:
         group = parsed(shapes.Group, raw)
         parts = group.parts
         self.budget.spend_elements(len(parts))
@@ -138,10 +156,12 @@ class _Walk:
         head = self._head(group.head, InstrumentationScope, shapes.Scope)
         if not parts:
             return b""
-        if head is None or not is_resource_fit:
+        if head is None or resource is None:
             for part in parts:
                 self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
             return b""
+        if isinstance(self.check, MetricCheck):
+            self.check.enter(resource, head)
         if len(raw) > together.MAX_BYTES:
             kept = b"".join(map(self._kept, together.pieces(parts)))
         else:
