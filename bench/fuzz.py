@@ -27,7 +27,7 @@ from collector.model import Signal
 from collector.scrape.errors import BadExposition
 from collector.scrape.openmetrics import parse_openmetrics
 from collector.scrape.text_format import parse_text
-from collector.testing import framed, metrics_request, resource, trace_request
+from collector.testing import framed, logs_request, metrics_request, resource, trace_request
 from collector.wal import frames
 from collector.wire.compression import decompress
 from collector.wire.errors import WireError
@@ -92,6 +92,10 @@ def decoders() -> dict[str, Decoder]:
             ("exponential_histogram", {**counts, "scale": 1, "offset": -1}),
         )
     )
+    logs = logs_request(
+        resource("s"),
+        [{"time": NOW_NS, "body": "b", "trace_id": b"t" * 16, "attributes": {"list": ["a"]}}],
+    ).SerializeToString()
     text = (
         b'# HELP a b\n# TYPE a counter\na_total{x="y",z="\\n"} 1.5 1790000000000\nb NaN\n',
         b'{"a.b",c="d"} 1\n',
@@ -112,6 +116,7 @@ def decoders() -> dict[str, Decoder]:
         ),
         "json": Decoder(partial(json_to_protobuf, Signal.TRACES), (WireError,), (document,)),
         "scan_traces": Decoder(lambda raw: look(Signal.TRACES, raw), (WireError,), (spans,)),
+        "scan_logs": Decoder(lambda raw: look(Signal.LOGS, raw), (WireError,), (logs,)),
         "scan_metrics": Decoder(lambda raw: look(Signal.METRICS, raw), (WireError,), metrics),
         "frames": Decoder(frames.read, (), (framed(spans, 1) + framed(metrics[0], 1),)),
         "gzip": Decoder(
