@@ -21,8 +21,8 @@ _PRIOR_COUNT = 60.0
 # Without a margin worth the name, harm is a multiple of the usual share: a doubling and more. Most
 # of the capital plays for the horizon: rare failures leave no other way to be found in time.
 _RATIOS = (2.0, 4.0, 10.0)
-_RATIO_WEIGHTS = (0.11, 0.06, 0.03)
-_RATIO_HORIZON_WEIGHT = 0.8
+_RATIO_WEIGHTS = (0.21, 0.042, 0.028)
+_RATIO_HORIZON_WEIGHT = 0.72
 _RATIO_PRIOR_COUNT = 300.0
 _HORIZON_WEIGHT = 0.2
 
