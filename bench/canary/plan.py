@@ -1,6 +1,10 @@
 """Does the planner say what it takes? Its requests beside those measured on other streams.
 
 python -m bench.canary.plan [--runs 400] [--quick]
+python -m bench.canary.plan --wrong-claims [--runs 400]
+
+The second asks how often a canary that is worse by just the pass margin is called safe within an
+hour: at most ``pass_alpha`` of them may be.
 
 Detection is measured with ``bench.canary.simulate`` (raw latencies, its own seeds and blocks),
 certificates with the judge's metrics one canary at a time. Fixed-sample formulas stand beside:
@@ -29,6 +33,7 @@ from analysis.canary.planner import (
     plan_detection,
 )
 from bench.canary.modes import LAYOUTS, MARGIN
+from bench.canary.replay import binomial_interval
 from bench.canary.scenarios import BLOCK_S, MEDIAN_S, SCENARIOS, SIGMA, Scenario, blocks, history
 from bench.canary.simulate import CHUNK, alarm_minutes
 
@@ -63,6 +68,13 @@ CASES = (
     Case("null", durations(), certify=0.1),
     Case("null", durations(), certify=0.25),
     Case("null-failures-0.5%", Failures(0.005, 0.005, 0.0), certify=0.01),
+)
+
+
+#: Worse by exactly the margin that is certified.
+UNSAFE = (
+    Case("+20%", durations(), certify=0.2),
+    Case("failures-0.5-1%", Failures(0.005, 0.01, 0.0), certify=0.005),
 )
 
 
@@ -143,12 +155,30 @@ def fixed_sample(case: Case) -> float | None:
     return float(2 * (SIGMA * z / shift) ** 2)
 
 
+def wrong_claims(args: argparse.Namespace) -> int:
+    rows = []
+    for case in UNSAFE:
+        wrong = int(np.isfinite(measured(case, args.seed, args.runs)).sum())
+        low, high = binomial_interval(wrong, args.runs)
+        rows.append({"scenario": case.scenario, "claim": case.certify, "wrong": wrong})
+        print(
+            f"{case.scenario:22} called safe within {case.certify:g}: {wrong} of {args.runs}, "
+            f"{wrong / args.runs:.4f} (95 % interval {low:.4f} to {high:.4f})",
+            flush=True,
+        )
+    print(json.dumps({"runs": args.runs, "pass_alpha": ALPHA, "rows": rows}))
+    return 0 if all(row["wrong"] <= 2 * ALPHA * args.runs for row in rows) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--wrong-claims", action="store_true")
     parser.add_argument("--quick", action="store_true", help="60 runs of three cases")
     args = parser.parse_args()
+    if args.wrong_claims:
+        return wrong_claims(args)
     cases, runs = (CASES[1:6:2], 60) if args.quick else (CASES, args.runs)
     began, rows = time.perf_counter(), []
     print(
