@@ -31,11 +31,13 @@ from analysis.errors import (
     LedgerFullError,
     LedgerUnavailableError,
     RequestError,
+    SecretError,
     TooLargeError,
     UnauthorizedError,
     UnknownRecordError,
 )
 from analysis.metrics import Metrics
+from analysis.webhooks.signing import public_keys, read_secrets
 from telemetry.clock import Clock
 
 logger = logging.getLogger("davylamp.api")
@@ -66,6 +68,7 @@ class Desk:
         metrics: Metrics,
         *,
         token_file: Path,
+        secret_file: Path,
         is_alive: Callable[[], bool],
     ) -> None:
         self.ledger = ledger
@@ -73,6 +76,7 @@ class Desk:
         self.metrics = metrics
         self.is_alive = is_alive
         self._token_file = token_file
+        self._secret_file = secret_file
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
@@ -88,6 +92,27 @@ class Desk:
         except RequestError as error:
             return self._counted(request, _error(error))
         return await self._answer(request, lambda: work(body))
+
+    async def ask(
+        self,
+        request: Request,
+        work: Callable[[bytes], tuple[int, Any]],
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> Response:
+        """Answer a question that comes as a body; it changes nothing, so nobody shows a token."""
+        try:
+            body = await _limited_body(request, max_bytes)
+        except RequestError as error:
+            return self._counted(request, _error(error))
+        return await self._answer(request, lambda: work(body))
+
+    def public_keys(self) -> tuple[str, ...]:
+        """``whpk_`` keys that verify the next command; the file is read each time."""
+        try:
+            return public_keys(read_secrets(self._secret_file))
+        except SecretError:
+            return ()
 
     def close(self) -> None:
         """Wait for running answers, refuse new ones."""
@@ -136,6 +161,7 @@ def build_app(desk: Desk) -> FastAPI:
     _add_health(app, desk)
     _add_canaries(app, desk)
     _add_decisions(app, desk)
+    _add_keys(app, desk)
     _add_objectives(app, desk)
 
     @app.exception_handler(HTTPException)
@@ -259,6 +285,13 @@ def _add_decisions(app: FastAPI, desk: Desk) -> None:
         return await desk.read(request, work)
 
 
+def _add_keys(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/v1/webhooks/keys")
+    async def keys(request: Request) -> Response:
+        """Public keys (``whpk_``, Ed25519) that verify commands, newest first; HMAC has none."""
+        return await desk.read(request, lambda: (200, {"keys": list(desk.public_keys())}))
+
+
 def _add_objectives(app: FastAPI, desk: Desk) -> None:
     ledger = desk.ledger
 
@@ -314,16 +347,16 @@ def _limit(text: str | None, *, default: int = 100) -> int:
     return params.integer("limit", text, default=default, low=1, high=MAX_LIST)
 
 
-async def _limited_body(request: Request) -> bytes:
+async def _limited_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body. Raises TooLargeError as soon as it is known to be above the limit."""
     parts = bytearray()
     try:
         async for part in request.stream():
             parts += part
-            if len(parts) > MAX_BODY_BYTES:
+            if len(parts) > max_bytes:
                 raise TooLargeError(
-                    f"the body has more than {MAX_BODY_BYTES} bytes",
-                    accepted=f"at most {MAX_BODY_BYTES} bytes",
+                    f"the body has more than {max_bytes} bytes",
+                    accepted=f"at most {max_bytes} bytes",
                 )
     except ClientDisconnect:
         raise BadRequestError("the body ended early", accepted="a whole body") from None

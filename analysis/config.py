@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from analysis.decisions.policy import MODES, Mode
 from analysis.errors import StartError
 from analysis.runner.config import RunnerConfig
+from analysis.webhooks.addresses import parse_networks
+from analysis.webhooks.targets import Rules, parse_target
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -22,8 +24,12 @@ class EndpointConfig:
     endpoint_id: str
     #: Where commands are posted to; http or https.
     url: str
-    #: One ``whsec_`` secret a line, newest first; read at every attempt. All of them sign.
+    #: One ``whsec_`` or ``whsk_`` secret a line, newest first; read at every attempt; all sign.
     secret_file: Path
+    #: Networks that are not public and may be reached all the same, such as 10.1.0.0/16.
+    allowed_networks: tuple[str, ...]
+    #: Whether http:// is accepted for names; to an address in ``allowed_networks`` it always is.
+    plain_http: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,16 @@ def check(config: AnalysisConfig) -> None:
     for name in ("decision_lifetime_s", "confirm_timeout_s"):
         if not getattr(config, name) > 0:
             raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")
-    _check_url("endpoint.url", config.endpoint.url)
+    _check_endpoint(config.endpoint)
     _check_url("collector_url", config.collector_url)
+
+
+def _check_endpoint(endpoint: EndpointConfig) -> None:
+    try:
+        rules = Rules(parse_networks(endpoint.allowed_networks), plain_http=endpoint.plain_http)
+        parse_target(endpoint.url, rules)
+    except ValueError as error:  # TargetError is one
+        raise StartError(f"[analysis.endpoint] {error}") from None
 
 
 def _check_url(name: str, url: str) -> None:

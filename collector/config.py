@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.limits.config import OverloadConfig
 from collector.promql.config import PromqlConfig
+from collector.scrape.config import ScrapeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,13 @@ class WalConfig:
     #: Each insert costs about 60 ms of a core however little it holds.
     traces_interval_s: float
     metrics_interval_s: float
+    samples_interval_s: float
     #: Size at which a segment is closed whatever its age.
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
     max_backlog_bytes: int
+    #: A request whose bytes are not durable after so long is answered 503; they may become it.
+    max_wait_s: float
     #: With less free space than this nothing is acknowledged, so that the store can still work.
     min_free_bytes: int
 
@@ -62,9 +67,14 @@ class LimitsConfig:
     max_in_flight_bytes: int
     #: A body that takes longer to arrive is answered 408.
     body_timeout_s: float
-    #: Spans or data points of one request.
+    #: Spans, data points or Prometheus samples of one request.
     max_spans: int
     max_points: int
+    max_samples: int
+    #: Series of Prometheus samples, all that were ever seen; more are refused.
+    max_sample_series: int
+    #: A sample may be so much older than the newest of its series.
+    max_out_of_order_s: float
     #: Attributes, events, links, array elements and buckets of one request, all items together.
     max_elements: int
     #: Size of one span or metric point, or of a resource; attributes and buckets in one.
@@ -92,3 +102,5 @@ class CollectorConfig:
     promql: PromqlConfig
     wal: WalConfig
     limits: LimitsConfig
+    overload: OverloadConfig
+    scrape: ScrapeConfig

@@ -10,3 +10,4 @@ class Signal(StrEnum):
 
     TRACES = "traces"
     METRICS = "metrics"
+    SAMPLES = "samples"

@@ -9,6 +9,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from collector.config import LimitsConfig, WalConfig
+from collector.limits.config import OverloadConfig
+from collector.limits.overload import Overload
 from collector.model import Signal
 from collector.wire.scan import Scanned
 
@@ -21,22 +23,27 @@ class SelfMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._declare_items()
+        self._declare_log_and_store()
+        self._declare_scrapes()
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"davylamp_{name}", text, labels, registry=registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"davylamp_{name}", text, labels, registry=self._registry)
 
-        def durations(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(
-                f"davylamp_{name}_duration_seconds",
-                text,
-                labels,
-                buckets=_DURATION_BOUNDS_S,
-                registry=registry,
-            )
+    def _durations(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(
+            f"davylamp_{name}_duration_seconds",
+            text,
+            labels,
+            buckets=_DURATION_BOUNDS_S,
+            registry=self._registry,
+        )
 
+    def _declare_items(self) -> None:
+        counter = self._counter
         self._received = counter(
             "ingest_received",
-            "Spans and data points of acknowledged requests, rejected ones included.",
+            "Spans, data points and samples of acknowledged requests, rejected ones included.",
             "signal",
         )
         self._rejected = counter(
@@ -71,6 +78,9 @@ class SelfMetrics:
             "Export requests by how they were answered.",
             *("protocol", "signal", "outcome"),
         )
+
+    def _declare_log_and_store(self) -> None:
+        counter, durations = self._counter, self._durations
         self._appends = counter(
             "wal_appends",
             "Bodies appended to the write-ahead log, by whether they became durable.",
@@ -89,12 +99,28 @@ class SelfMetrics:
         self._sync_duration = durations("wal_sync", "Write and sync of one group of appends.")
         self._insert_duration = durations("store_insert", "Insert of one segment.", "signal")
 
-    def show_limits(self, limits: LimitsConfig, wal: WalConfig) -> None:
+    def _declare_scrapes(self) -> None:
+        counter, durations = self._counter, self._durations
+        self._scrapes = counter(
+            "scrapes", "Scrapes by what came of them: ok or what went wrong.", "job", "outcome"
+        )
+        self._scrape_samples = counter(
+            "scrape_samples",
+            "Samples of scraped pages: taken, rejected, duplicate within a page, or lost because "
+            "the log refused them until the next scrape.",
+            *("job", "outcome"),
+        )
+        self._scrape_late = counter(
+            "scrape_late", "Scrapes left out because the one before took too long.", "job"
+        )
+        self._scrape_duration = durations("scrape", "Fetch and reading of a page.", "job")
+
+    def show_limits(self, limits: LimitsConfig, wal: WalConfig, overload: OverloadConfig) -> None:
         """Every limit beside the numbers it bounds."""
         gauge = Gauge(
             "davylamp_ingest_limit", "Configured limits.", ("limit",), registry=self._registry
         )
-        for config in (limits, wal):
+        for config in (limits, wal, overload):
             for field in fields(config):
                 value = getattr(config, field.name)
                 if isinstance(value, (int, float)):
@@ -132,6 +158,40 @@ class SelfMetrics:
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)
+
+    def show_overload(self, overload: Overload) -> None:
+        """Gauges of the overload limits, read when asked."""
+        for name, text, read in (
+            (
+                "davylamp_ingest_series",
+                "Series known, of OTLP points.",
+                lambda: float(len(overload.series)),
+            ),
+            (
+                "davylamp_ingest_safe_mode",
+                "1 after deaths for want of memory, else 0.",
+                lambda: float(overload.is_safe_mode),
+            ),
+            (
+                "davylamp_ingest_shed_level",
+                "What gives way for want of memory: 0 nothing, 1 spans, 2 new series too.",
+                lambda: float(overload.shed),
+            ),
+        ):
+            Gauge(name, text, registry=self._registry).set_function(read)
+
+    def scraped(self, job: str, outcome: str, duration_s: float) -> None:
+        """One scrape ended."""
+        self._scrapes.labels(job, outcome).inc()
+        self._scrape_duration.labels(job).observe(duration_s)
+
+    def scrape_samples(self, job: str, outcome: str, count: int) -> None:
+        """What became of samples of a page."""
+        self._scrape_samples.labels(job, outcome).inc(count)
+
+    def scrape_late(self, job: str, count: int) -> None:
+        """A loop fell behind its beat."""
+        self._scrape_late.labels(job).inc(count)
 
     def accepted(self, signal: Signal, scanned: Scanned) -> None:
         """A request was acknowledged."""

@@ -13,24 +13,28 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Final
 
 import grpc
 import numpy as np
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
+from collector.limits.lives import Lives
 from collector.pipeline.pipeline import Pipeline
 from collector.promql.api import build_prometheus_app
 from collector.query.api import build_app
 from collector.receivers.grpc import OtlpGrpc
 from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
+from collector.receivers.remote_write import RemoteWriteHttp, WriteFirst
+from collector.scrape.errors import BadScrapeFile
+from collector.scrape.sample_sink import SampleSink
+from collector.scrape.scraper import Scraper
 from collector.selfmetrics import SelfMetrics
 from collector.sockets import BACKLOG, listening, port_message, require_loopback
 from collector.store.engine import open_store
@@ -64,7 +68,7 @@ def run(config: CollectorConfig) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_Collector(config, SystemClock(), np.random.default_rng()).serve())
-    except (StartError, StoreError, WalError) as error:
+    except (StartError, StoreError, WalError, BadScrapeFile) as error:
         print(f"collector: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -82,7 +86,7 @@ class _Collector:
         self._rng = rng
         self._registry = CollectorRegistry()
         self._metrics = SelfMetrics(self._registry)
-        self._metrics.show_limits(config.limits, config.wal)
+        self._metrics.show_limits(config.limits, config.wal, config.overload)
         self._in_flight = InFlight(config.limits.max_in_flight_bytes)
 
     async def serve(self) -> None:
@@ -99,33 +103,66 @@ class _Collector:
             stack.enter_context(api_socket)
             store = open_store(config.store)
             stack.callback(store.close)
-            pipeline = Pipeline(config, store, self._metrics, self._clock, self._rng)
+            # The store has one owner, so nobody else writes this file.
+            lives = Lives(config.wal.path, config.overload, self._clock)
+            pipeline = Pipeline(
+                config,
+                store,
+                self._metrics,
+                self._clock,
+                self._rng,
+                is_safe_mode=lives.is_safe_mode,
+            )
             stack.callback(pipeline.close, STOP_STORE_S)
             pipeline.start()
             self._show_state(pipeline)
+            scraper = self._scraper(pipeline)
             api = build_app(
-                store, pipeline, self._clock, registry=self._registry, config=config.store
+                store,
+                pipeline,
+                self._clock,
+                registry=self._registry,
+                config=config.store,
+                scrape_status=scraper.status if scraper is not None else None,
             )
             prometheus = build_prometheus_app(
                 store, self._clock, config=config.promql, registry=self._registry
             )
             # The lifespan of a mounted app does not run.
             stack.callback(prometheus.state.api.close)
+            write = RemoteWriteHttp(
+                pipeline.samples, self._in_flight, config.limits, self._metrics, self._rng
+            )
             api.mount("/prometheus", prometheus)
-            await stack.enter_async_context(_served(api, api_socket))
+            await stack.enter_async_context(_served(WriteFirst(write, api), api_socket))
             receiver = OtlpHttp(
                 pipeline.intake, self._in_flight, config.limits, self._metrics, self._rng
             )
             await stack.enter_async_context(_served(receiver, http_socket))
             grpc_port = await self._serve_grpc(stack, pipeline)
+            if scraper is not None:
+                await stack.enter_async_context(_running(self._scrape(scraper, pipeline)))
             ports = {
                 "otlp_grpc_port": grpc_port,
                 "otlp_http_port": http_socket.getsockname()[1],
                 "api_port": api_socket.getsockname()[1],
             }
+            lives.ready()
+            stack.callback(lives.ended)
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()
+
+    def _scraper(self, pipeline: Pipeline) -> Scraper | None:
+        """Raises BadScrapeFile."""
+        if not self._config.scrape.config_path:
+            return None
+        sink = SampleSink(pipeline.samples)
+        return Scraper(self._config.scrape, sink, self._in_flight, self._clock, self._metrics)
+
+    async def _scrape(self, scraper: Scraper, pipeline: Pipeline) -> None:
+        await asyncio.sleep(pipeline.overload.safe_mode_left_s)
+        await scraper.run()
 
     def _show_state(self, pipeline: Pipeline) -> None:
         self._metrics.show_state(
@@ -134,6 +171,7 @@ class _Collector:
             in_flight_bytes=lambda: self._in_flight.taken_bytes,
             lag_s=pipeline.lag_s,
         )
+        self._metrics.show_overload(pipeline.overload)
 
     async def _serve_grpc(self, stack: contextlib.AsyncExitStack, pipeline: Pipeline) -> int:
         config = self._config
@@ -174,7 +212,7 @@ async def _served(app: Any, listener: socket.socket) -> Any:
     config = uvicorn.Config(
         app,
         http="httptools",
-        lifespan="on" if isinstance(app, FastAPI) else "off",
+        lifespan="on" if isinstance(app, WriteFirst) else "off",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -194,6 +232,17 @@ async def _served(app: Any, listener: socket.socket) -> Any:
     finally:
         server.should_exit = True
         await task
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _stop_signal() -> asyncio.Event:

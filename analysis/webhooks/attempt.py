@@ -12,9 +12,12 @@ from analysis.config import EndpointConfig
 from analysis.decisions.records import Lease
 from analysis.errors import SecretError
 from analysis.webhooks import outcome, signing
+from analysis.webhooks.addresses import parse_networks
+from analysis.webhooks.connector import GuardedConnector
 from analysis.webhooks.events import CONTENT_TYPE
 from analysis.webhooks.outcome import Outcome
 from analysis.webhooks.schedule import parse_retry_after
+from analysis.webhooks.targets import Rules, TargetError, parse_target
 
 CONNECT_TIMEOUT_S: Final = 5.0
 TOTAL_TIMEOUT_S: Final = 10.0
@@ -35,14 +38,19 @@ class Answer:
     retry_after_s: float | None = None
 
 
-def new_session() -> aiohttp.ClientSession:
-    """A client that trusts nothing around it: no proxies from the environment, no cookies.
+def rules_of(endpoint: EndpointConfig) -> Rules:
+    """Where this endpoint may lead. Raises TargetError if its settings cannot be read."""
+    try:
+        allowed = parse_networks(endpoint.allowed_networks)
+    except ValueError as error:
+        raise TargetError(f"allowed_networks: {error}; accepted: such as 10.1.0.0/16") from None
+    return Rules(allowed=allowed, plain_http=endpoint.plain_http)
 
-    Connections are not kept: commands are rare, and a kept one that its server has just closed
-    would cost a failed attempt.
-    """
+
+def new_session(rules: Rules) -> aiohttp.ClientSession:
+    """A client that trusts nothing around it: no proxies from the environment, no cookies."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, limit=0),
+        connector=GuardedConnector(rules),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -61,6 +69,10 @@ async def send(
         keys = signing.read_secrets(endpoint.secret_file)
     except SecretError as error:
         return Answer(outcome.NO_SECRET, None, str(error))
+    try:
+        parse_target(endpoint.url, rules_of(endpoint))
+    except TargetError as error:
+        return Answer(outcome.REFUSED_TARGET, None, str(error))
     seconds = now_unix_nano // 1_000_000_000
     headers = signing.headers(keys, lease.webhook_id, seconds, lease.body)
     headers |= {"content-type": CONTENT_TYPE, "user-agent": USER_AGENT}

@@ -72,7 +72,7 @@ class Deliverer:
     async def start(self) -> None:
         """Begin; rows left by a former process are due at once."""
         loop = asyncio.get_running_loop()
-        self._session = attempts.new_session()
+        self._session = attempts.new_session(attempts.rules_of(self._endpoint))
 
         def wake() -> None:
             loop.call_soon_threadsafe(self._wake.set)

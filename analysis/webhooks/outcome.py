@@ -59,3 +59,5 @@ NO_ANSWER: Final = Outcome(OutcomeKind.RETRY, "no_answer")
 NO_SECRET: Final = Outcome(OutcomeKind.RETRY, "no_secret")
 #: The row names an endpoint that the settings do not.
 NO_ENDPOINT: Final = Outcome(OutcomeKind.RETRY, "no_endpoint")
+#: The URL leads where webhooks must not go; a name may lead elsewhere by the next attempt.
+REFUSED_TARGET: Final = Outcome(OutcomeKind.RETRY, "refused_target")

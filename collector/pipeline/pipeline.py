@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from collector.config import CollectorConfig
+from collector.limits.overload import Overload
 from collector.pipeline.accounting import Accounting
 from collector.pipeline.intake import Intake
 from collector.pipeline.recent import digest
-from collector.pipeline.writer import SegmentStore, StoreWriter
+from collector.pipeline.writer import StoreWriter
+from collector.samples.intake import DecodedBatches, SampleIntake
+from collector.samples.sample_store import SampleStore
+from collector.samples.series_book import SeriesBook
 from collector.selfmetrics import SelfMetrics
+from collector.store.engine import Store
 from collector.wal import frames
 from collector.wal.log import Wal
 from telemetry.clock import Clock
@@ -25,23 +30,40 @@ class Pipeline:
     def __init__(
         self,
         config: CollectorConfig,
-        store: SegmentStore,
+        store: Store,
         metrics: SelfMetrics,
         clock: Clock,
         rng: np.random.Generator,
+        *,
+        is_safe_mode: bool = False,
     ) -> None:
-        """Recovers the log. Raises WalInUse or OSError."""
+        """Recovers the log and the series of samples. Raises WalInUse, StoreError or OSError."""
         self._config = config
         self._clock = clock
+        book, decoded = SeriesBook(config.limits.max_sample_series), DecodedBatches()
+        segments = SampleStore(store, book, decoded, config.limits.max_body_bytes)
+        segments.load_series()
         self.accounts = Accounting()
         self._wal = Wal(config.wal, clock, metrics, session=secrets.token_hex(4))
         for segment in self._wal.recovered:
             self.accounts.recovered(segment.signal, segment.item_count, segment.size_bytes)
             metrics.found_segment(segment.signal, segment.item_count)
-        self.intake = Intake(config, self._wal, self.accounts, metrics, clock)
+        self.overload = Overload(config.overload, clock, is_safe_mode=is_safe_mode)
+        self.intake = Intake(config, self._wal, self.accounts, metrics, clock, self.overload)
         self._remember_recovered()
+        self.samples = SampleIntake(
+            config,
+            self._wal,
+            book,
+            decoded,
+            self.accounts,
+            metrics,
+            clock,
+            overload=self.overload,
+            recent=self.intake.recent,
+        )
         self._writer = StoreWriter(
-            store, self._wal.next_segment, self.accounts, metrics, clock, rng
+            segments, self._wal.next_segment, self.accounts, metrics, clock, rng
         )
         self._is_open = False
 
@@ -92,6 +114,10 @@ class Pipeline:
         return {
             **totals,
             "signals": signals,
+            "series": len(self.overload.series),
+            "skew": self.overload.skew.as_json(),
+            "is_safe_mode": self.overload.is_safe_mode,
+            "shed": self.overload.shed.name.lower(),
             "wal_bytes": self.accounts.pending_bytes,
             "lag_s": round(self.lag_s(), 6),
         }

@@ -69,6 +69,7 @@ class Catalog:
     def _metric_names(self, parameters: Parameters) -> list[str]:
         bounds = parameters.bounds_ms()
         names = {name for family in self._source.families(*bounds) for name in family.parts()}
+        names.update(self._source.sample_names(*bounds))
         if self._source.index.targets(*bounds):
             names.add(TARGET_INFO)
         return sorted(names)

@@ -137,7 +137,7 @@ def _parse_time_ms(text: str) -> int | None:
         seconds = float(text)
         if not math.isfinite(seconds):
             return None
-        return max(min(math.floor(seconds * 1000 + 0.5), _MAX_MS), _MIN_MS)
+        return math.floor(max(min(seconds * 1000 + 0.5, _MAX_MS), _MIN_MS))
     match = _RFC3339.fullmatch(text)
     if match is None:
         return None

@@ -21,6 +21,7 @@ from collector.promql.otlp_samples import (
     histogram_series,
     number_series,
 )
+from collector.promql.sample_source import SampleSource
 from collector.promql.series import Floats, Ints, Samples, no_samples
 from collector.promql.store_points import Question, exponential_rows, histogram_rows, number_rows
 from collector.promql.store_series import NUMBERS, Family, KnownSeries, SeriesIndex
@@ -49,13 +50,16 @@ class StoreSource:
     def __init__(self, store: Store, promoted: Sequence[str]) -> None:
         self._store = store
         self.index = SeriesIndex(store, promoted)
+        self._samples = SampleSource(store)
 
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
     ) -> Samples:
         """Every series that meets all conditions, with its samples in [start, end]."""
         with _typed_errors():
-            return _assembled(list(self._points(matchers, start_ms, end_ms, meter)), meter)
+            found = list(self._points(matchers, start_ms, end_ms, meter))
+            found += self._samples.points(matchers, start_ms, end_ms, meter)
+            return _assembled(found, meter)
 
     def label_sets(
         self,
@@ -72,14 +76,21 @@ class StoreSource:
         which every histogram has, stands for all of them.
         """
         with _typed_errors():
-            return sorted(
-                set(self._label_sets(matchers, start_ms, end_ms, meter, with_bounds=with_bounds))
+            found = set(
+                self._label_sets(matchers, start_ms, end_ms, meter, with_bounds=with_bounds)
             )
+            found.update(self._samples.label_sets(matchers, start_ms, end_ms, meter))
+            return sorted(found)
 
     def families(self, start_ms: int, end_ms: int) -> list[Family]:
         """Metrics with a series heard in [start, end]."""
         with _typed_errors():
             return self.index.families(start_ms, end_ms)
+
+    def sample_names(self, start_ms: int, end_ms: int) -> list[str]:
+        """Metrics of remote-written series with a sample in [start, end]."""
+        with _typed_errors():
+            return self._samples.metric_names(start_ms, end_ms)
 
     def _label_sets(
         self,

@@ -19,7 +19,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from collector.config import StoreConfig
 from collector.query import metrics, params, requests, traces
 from collector.query.errors import BadParameter, QueryError
+from collector.query.health import health
 from collector.query.metrics import MetricQuery
+from collector.query.snapshots import snapshot_routes
 from collector.store.engine import Store
 from collector.store.errors import QueryTooExpensive, StoreError
 from collector.store.points import SeriesCache
@@ -86,7 +88,13 @@ class _Questions:
 
 
 def build_app(
-    store: Store, ingest: Ingest, clock: Clock, *, registry: CollectorRegistry, config: StoreConfig
+    store: Store,
+    ingest: Ingest,
+    clock: Clock,
+    *,
+    registry: CollectorRegistry,
+    config: StoreConfig,
+    scrape_status: Answer | None = None,
 ) -> FastAPI:
     """The application; it closes its own worker pool, never the store."""
     questions = _Questions(config.query_connections, clock)
@@ -98,6 +106,8 @@ def build_app(
 
     app = FastAPI(title="Davylamp collector", version="1", lifespan=lifespan)
     _add_health(app, ingest, registry)
+    _add_state(app, questions, store, ingest, config, scrape_status or _no_targets)
+    app.include_router(snapshot_routes(store))
     _add_metric_routes(app, questions, store, config)
     _add_request_routes(app, questions, store)
     _add_trace_routes(app, questions, store)
@@ -126,6 +136,32 @@ def _add_health(app: FastAPI, ingest: Ingest, registry: CollectorRegistry) -> No
         if ingest.is_ready():
             return _json({"status": "ready"})
         return _error(503, "not_ready", "bodies are not accepted right now", "the same later")
+
+
+def _no_targets() -> dict[str, Any]:
+    return {"targets": [], "problems": []}
+
+
+def _add_state(
+    app: FastAPI,
+    questions: _Questions,
+    store: Store,
+    ingest: Ingest,
+    config: StoreConfig,
+    scrape_status: Answer,
+) -> None:
+    @app.get("/api/v1/scrape")
+    async def scrape() -> Response:
+        """Targets with their newest scrape, and what is wrong with the files that name them."""
+        return _json(scrape_status())
+
+    @app.get("/api/v1/health")
+    async def state(request: Request) -> Response:
+        """What is behind, refused, full or silent; status ok or degraded, with reasons."""
+        books, targets, is_ready = ingest.accounting(), scrape_status(), ingest.is_ready()
+        return await questions.run(
+            request, lambda: health(store, books, targets, config, is_ready=is_ready)
+        )
 
 
 def _add_metric_routes(

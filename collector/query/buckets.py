@@ -126,8 +126,10 @@ def red_bucket_upper_s(bucket: Ints, buckets_per_octave: int = RED_BUCKETS_PER_O
 def red_quantiles_s(bucket: Ints, counts: Floats, levels: Sequence[float]) -> list[float | None]:
     """Quantiles of durations from rollup buckets, geometric inside a bucket (4.4 % wide).
 
-    ``bucket`` need not be sorted or distinct. None when nothing was counted.
+    ``bucket`` need not be sorted or distinct. Bucket -1 counts what has no duration and is left
+    out. None when nothing was counted.
     """
+    bucket, counts = bucket[bucket >= 0], counts[bucket >= 0]
     total = float(counts.sum())
     if total <= 0:
         return [None] * len(levels)

@@ -123,6 +123,7 @@ def heatmap(store: Store, window: Window, *, service: str, step_s: int) -> dict[
     ``bounds_s[j - 1]``; steps without requests are absent, buckets nobody used at either end too.
     """
     table = reader.red(store, window, service=service, group_by=None, step_s=step_s)
+    table = table.filter(pa.array(integers(table["bucket"]) >= 0))  # those with a duration
     if table.num_rows == 0:
         return {"bounds_s": [], "times_unix_s": [], "counts": []}
     ratio = buckets.RED_BUCKETS_PER_OCTAVE // HEATMAP_BUCKETS_PER_OCTAVE

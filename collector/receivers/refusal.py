@@ -37,7 +37,7 @@ def refusal_of(error: Exception, rng: np.random.Generator) -> Refusal | None:
     # Drawn, so that senders who were refused together do not come back together.
     pause_s = int(rng.integers(RETRY_MIN_S, RETRY_MAX_S, endpoint=True))
     if isinstance(error, BacklogFull):
-        return Refusal("backlog_full", 429, 8, str(error), pause_s)
+        return Refusal(error.outcome, 429, 8, str(error), pause_s)
     if isinstance(error, WalUnavailable):
         return Refusal("unavailable", 503, 14, str(error), pause_s)
     return None

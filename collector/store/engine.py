@@ -8,9 +8,10 @@ touches the engine, so that a cluster behind clickhouse-connect can take its pla
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from collector.model import Signal
 from collector.store import schema
 from collector.store.bind import Parameter, bind
 from collector.store.errors import SchemaMismatch, StoreUnavailable, insert_error, query_error
+from collector.store.tokens import mend_tokens, token_folders, write_through
 
 __all__ = ["InsertResult", "Signal", "Store", "open_store"]
 
@@ -68,7 +70,9 @@ class Store:
         except RuntimeError as error:
             self.close()
             raise StoreUnavailable(f"cannot open {config.path}: {error}") from error
-        self._log_folders = self._deduplication_log_folders()
+        self._log_folders = token_folders(config.path)
+        if write_through(self._log_folders):
+            self._log_folders = []
 
     def insert_segment(self, path: Path, signal: Signal, token: str) -> InsertResult:
         """Store every span or point of the WAL segment at ``path``; visible when this returns.
@@ -103,6 +107,52 @@ class Store:
                 raise insert_error(str(error)) from error
             return InsertResult(rows=int(rows.data()))
 
+    def insert_block(self, table: str, data: bytes, near: Path, token: str | None) -> None:
+        """Insert a block of the Native format; once per ``token``, however often it is called.
+
+        ``table`` is one of ours. ``near``: a segment; the engine reads the block from a file beside
+        it. Raises PoisonedSegment or StoreUnavailable.
+        """
+        path = near.with_name(f"{near.name}.{table}.tmp")
+        once = (
+            f"insert_deduplication_token = {_quoted(token)}" if token else "insert_deduplicate = 0"
+        )
+        sql = (
+            f"INSERT INTO {table} FROM INFILE {_quoted(str(path))} "
+            f"SETTINGS {once}, async_insert = 0, max_insert_threads = 1, max_threads = 1 "
+            "FORMAT Native"
+        )
+        try:
+            path.write_bytes(data)
+            with self._borrowed(self._inserts) as connection:
+                connection.query(sql)
+                self._sync_deduplication_logs()
+        except (RuntimeError, OSError) as error:
+            raise insert_error(str(error)) from error
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def administration(self) -> Iterator[Callable[[str], list[list[str]]]]:
+        """A way to run statements of ours while nothing is inserted; answers are rows of texts.
+
+        Raises StoreUnavailable.
+        """
+        with contextlib.ExitStack() as stack:
+            connections = [
+                stack.enter_context(self._borrowed(self._inserts))
+                for _ in range(self._config.insert_connections)
+            ]
+
+            def run(sql: str) -> list[list[str]]:
+                try:
+                    answer: str = connections[0].query(sql, "TSV").data()
+                except RuntimeError as error:
+                    raise query_error(str(error)) from error
+                return [line.split("\t") for line in answer.splitlines()]
+
+            yield run
+
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> pa.Table:
         """The answer of a SELECT; text columns come as binary, since senders may break UTF-8.
 
@@ -134,6 +184,11 @@ class Store:
         if database is not None:
             connection.query(f"USE {database}")
         return connection
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._config.path
 
     @contextlib.contextmanager
     def _borrowed(self, pool: queue.Queue[Any]) -> Iterator[Any]:
@@ -169,11 +224,8 @@ class Store:
                 params=bind({"version": schema.SCHEMA_VERSION}),
             )
 
-    def _deduplication_log_folders(self) -> list[Path]:
-        return sorted(self._config.path.glob("store/*/*/deduplication_logs"))
-
     def _sync_deduplication_logs(self) -> None:
-        """The engine syncs parts but not the list of tokens; without it a replay would double."""
+        """Where the lists of tokens cannot be written through: at least after every insert."""
         for folder in self._log_folders:
             newest = max(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns, default=None)
             if newest is None:
@@ -192,7 +244,25 @@ def open_store(config: StoreConfig) -> Store:
     SchemaMismatch if another release made it.
     """
     config.path.mkdir(parents=True, exist_ok=True)
+    with _owned(config.path):
+        try:
+            mend_tokens(config.path)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot open {config.path}: {error}") from error
     return Store(config)
+
+
+@contextlib.contextmanager
+def _owned(path: Path) -> Iterator[None]:
+    """While no engine runs on the folder: it locks the file ``status`` as long as it does."""
+    descriptor = os.open(path / "status", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise StoreUnavailable(f"cannot open {path}: another process uses it") from error
+    finally:
+        os.close(descriptor)
 
 
 def _quoted(text: str) -> str:

@@ -26,6 +26,7 @@ SPAN_COLUMNS: Final = {
     "playback.device.class": "device_class",
     "playback.outcome": "outcome",
     "error.type": "error_type",
+    "davylamp.flag": "flag",
 }
 #: What ``group_by`` of the RED answers may name -> column of ``red``.
 RED_GROUPS: Final = {
@@ -136,11 +137,11 @@ def edges(store: Store, window: Window) -> pa.Table:
     return store.query(
         """
         SELECT c.service_name AS client, s.service_name AS server,
-               toInt16(floor(log2(c.duration_ns + 1) * 16)) AS bucket,
+               toInt16(if(c.flag = '', floor(log2(c.duration_ns + 1) * 16), -1)) AS bucket,
                count() AS calls, countIf(c.status_code = 2) AS errors
         FROM
         (
-            SELECT span_id, service_name, duration_ns, status_code FROM spans
+            SELECT span_id, service_name, duration_ns, flag, status_code FROM spans
             WHERE kind = 3 AND start_unix_nano >= {from:Int64} AND start_unix_nano < {to:Int64}
         ) AS c
         INNER JOIN
@@ -231,7 +232,7 @@ def trace_spans(store: Store, trace_id_hex: str, window: Window, *, limit: int) 
         SELECT lower(hex(span_id)) AS span_id_hex, lower(hex(parent_span_id)) AS parent_hex,
                service_name, name, kind, start_unix_nano, duration_ns, status_code, status_message,
                http_method, http_route, http_status, cohort, deployment_id, device_class, outcome,
-               error_type, attributes, resource, events
+               error_type, flag, attributes, resource, events
         FROM spans
         WHERE start_unix_nano >= {from:Int64} AND start_unix_nano < {to:Int64}
           AND trace_id = toFixedString(unhex({id:String}), 16)

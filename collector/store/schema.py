@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 #: Raise it with every change of a table or view; an older folder is then refused by name.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DATABASE: Final = "davylamp"
 SCHEMA_PATH: Final = Path(__file__).with_name("schema.sql")
 PROTO_PATH: Final = Path(__file__).with_name("otlp.proto")

@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS spans
     kind UInt8,
     start_unix_nano Int64 CODEC(Delta(8), ZSTD(1)),
     duration_ns UInt64 CODEC(T64, ZSTD(1)),
+    flag LowCardinality(String),
     status_code UInt8,
     status_message String CODEC(ZSTD(1)),
     http_method LowCardinality(String),
@@ -84,6 +85,10 @@ ORDER BY (service_name, start_unix_nano)
 TTL received + INTERVAL {retention_spans_s} SECOND
 SETTINGS ttl_only_drop_parts = 1, {durable}
 
+-- A duration that cannot be or that no request has: stored, shown, left out of latencies.
+-- fragment: flag_of_span
+multiIf(s.end_time_unix_nano < s.start_time_unix_nano, 'negative_duration', s.end_time_unix_nano - s.start_time_unix_nano > 86400000000000, 'long_duration', '')
+
 -- statement: spans_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_view TO spans AS
 SELECT
@@ -101,6 +106,7 @@ SELECT
     toUInt8(s.kind) AS kind,
     toInt64(s.start_time_unix_nano) AS start_unix_nano,
     if(s.end_time_unix_nano > s.start_time_unix_nano, s.end_time_unix_nano - s.start_time_unix_nano, 0) AS duration_ns,
+    {flag_of_span} AS flag,
     toUInt8(s.status.code) AS status_code,
     s.status.message AS status_message,
     vals[indexOf(ks, 'http.request.method')] AS http_method,
@@ -154,7 +160,8 @@ FROM spans
 GROUP BY trace_id
 
 -- Requests, errors, durations of server spans per second. Bucket b holds durations d in ns with
--- floor(16 * log2(d + 1)) = b, so a bucket is 4.4 % wide and sums of counts stay exact.
+-- floor(16 * log2(d + 1)) = b, so a bucket is 4.4 % wide and sums of counts stay exact. Bucket -1
+-- holds requests whose duration says nothing: flagged spans.
 -- statement: red
 CREATE TABLE IF NOT EXISTS red
 (
@@ -184,7 +191,7 @@ SELECT
     service_version, cohort, deployment_id,
     http_route AS route,
     name AS operation,
-    toInt16(floor(log2(duration_ns + 1) * 16)) AS bucket,
+    toInt16(if(flag = '', floor(log2(duration_ns + 1) * 16), -1)) AS bucket,
     count() AS request_count,
     countIf(status_code = 2) AS error_count,
     now() AS received
@@ -489,3 +496,53 @@ WHERE kind = 'exponential_histogram'
 
 -- statement: schema_version
 CREATE TABLE IF NOT EXISTS schema_version (version UInt32) ENGINE = MergeTree ORDER BY version SETTINGS {durable}
+
+-- Prometheus samples. Series have dense numbers; the program writes their rows before any sample
+-- that names them (see collector/samples). Two hours a partition, numbered modulo 96 (eight days).
+-- Numbers are decimals: value = mantissa / 10^exponent, or for exponent 255 the bits of the double.
+-- statement: samples
+CREATE TABLE IF NOT EXISTS samples
+(
+    metric_id UInt32 CODEC(ZSTD(1)),
+    series_id UInt32 CODEC(Delta(4), ZSTD(1)),
+    time_unix_ms Int64 CODEC(DoubleDelta, ZSTD(1)),
+    mantissa Int64 CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    exponent UInt8 CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(time_unix_ms, 7200000) % 96
+ORDER BY (metric_id, series_id, time_unix_ms)
+TTL toDateTime(intDiv(time_unix_ms, 1000)) + INTERVAL {retention_points_s} SECOND
+SETTINGS ttl_only_drop_parts = 1, {durable}
+
+-- statement: sample_series
+CREATE TABLE IF NOT EXISTS sample_series
+(
+    metric_name String,
+    metric_id UInt32,
+    series_id UInt32,
+    names Array(LowCardinality(String)),
+    label_values Array(String)
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (metric_name, series_id)
+SETTINGS {durable}
+
+-- Which series have a label: the inverted index.
+-- statement: sample_labels
+CREATE TABLE IF NOT EXISTS sample_labels
+(
+    name LowCardinality(String),
+    value String,
+    series_id UInt32,
+    metric_id UInt32
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (name, value, series_id)
+SETTINGS {durable}
+
+-- statement: sample_labels_view
+CREATE MATERIALIZED VIEW IF NOT EXISTS sample_labels_view TO sample_labels AS
+SELECT name, value, series_id, metric_id
+FROM sample_series
+ARRAY JOIN names AS name, label_values AS value

@@ -70,6 +70,7 @@ class Wal:
         self._interval_s = {
             Signal.TRACES: config.traces_interval_s,
             Signal.METRICS: config.metrics_interval_s,
+            Signal.SAMPLES: config.samples_interval_s,
         }
         self._clock = clock
         self._metrics = metrics

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from collector.wire import shapes
 from collector.wire.errors import Malformed, TooLarge
+from collector.wire.fields import require_few_fields
 
 _M = TypeVar("_M", bound=Message)
 #: Tags of AnyValue's string_value and bytes_value.
@@ -42,7 +43,8 @@ class Budget:
 
 
 def parsed(shape: Any, raw: bytes) -> Any:
-    """``raw`` as a message of class ``shape``; raises Malformed."""
+    """``raw`` as a message of class ``shape``; raises Malformed, TooLarge."""
+    require_few_fields(raw)
     try:
         return shape.FromString(raw)
     except DecodeError as error:

@@ -10,10 +10,12 @@ from typing import Any, Final
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from collector.config import LimitsConfig
+from collector.limits.series_book import Admission
 from collector.wire import shapes
 from collector.wire.budget import Budget, attribute_elements, canonical, parsed
 from collector.wire.errors import Malformed
 from collector.wire.reasons import Reason, Repair
+from collector.wire.series_scope import SeriesScope
 from collector.wire.times import Believed
 
 #: Data point flag: there is no value, the series ended.
@@ -86,13 +88,29 @@ _SUMMARY: Final = "summary"
 class MetricCheck:
     """Decides about every point of one request and keeps count."""
 
-    def __init__(self, limits: LimitsConfig, budget: Budget, believed: Believed) -> None:
+    def __init__(
+        self,
+        limits: LimitsConfig,
+        budget: Budget,
+        believed: Believed,
+        admission: Admission | None = None,
+    ) -> None:
         self._limits = limits
         self._budget = budget
         self._believed = believed
+        self._admission = admission
+        self._scope = SeriesScope(b"", b"")
+        self._newest = 0
+        #: The newest time among the kept points of each service.
+        self.newest_unix_nano: dict[str, int] = {}
         self.kept_items = 0
         self.rejected: Counter[Reason] = Counter()
         self.repaired: Counter[Repair] = Counter()
+
+    def enter(self, resource: bytes, scope: bytes) -> None:
+        """The parts that follow belong to this resource and scope, both as they are stored."""
+        self._scope = SeriesScope(resource, scope)
+        self._newest = 0
 
     def part(self, raw: bytes) -> bytes | None:
         """The metric as it shall be stored; None if nothing of it is."""
@@ -108,8 +126,15 @@ class MetricCheck:
         if reason is not None:
             self.rejected[reason] += len(points)
             return None
+        if self._admission is not None:
+            self._scope.enter(self._admission, metric, kind, data)
         kept = [one for point in points if (one := self._kept(point, kind, data)) is not None]
         self.kept_items += len(kept)
+        if kept:
+            service = self._scope.service
+            self.newest_unix_nano[service] = max(
+                self.newest_unix_nano.get(service, 0), self._newest
+            )
         return _written(metric, kind, data, kept) if kept else None
 
     def reject(self, raw: bytes, reason: Reason) -> None:
@@ -143,9 +168,12 @@ class MetricCheck:
         reason = self._reason_against_point(raw, point) or rule(point, self._limits, self._budget)
         if reason is None and kind == "sum" and data.is_monotonic and _is_negative(point):
             reason = Reason.MALFORMED_POINT
+        if reason is None and self._admission is not None:
+            reason = self._scope.reason_against(self._admission, data.temporality, point)
         if reason is not None:
             self.rejected[reason] += 1
             return None
+        self._newest = max(self._newest, point.time)
         return canonical(official, raw)
 
     def _reason_against_point(self, raw: bytes, point: shapes.Shape) -> Reason | None:

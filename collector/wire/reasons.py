@@ -24,6 +24,12 @@ class Reason(StrEnum):
     UNSPECIFIED_TEMPORALITY = "unspecified_temporality"
     UNSUPPORTED_SUMMARY = "unsupported_summary"
     MALFORMED_POINT = "malformed_point"
+    TEMPORALITY_CONFLICT = "temporality_conflict"
+    DUPLICATE_TIMESTAMP = "duplicate_timestamp"
+    SERIES_LIMIT = "series_limit"
+    NEW_SERIES_SHED = "new_series_shed"
+    INVALID_LABELS = "invalid_labels"
+    NATIVE_HISTOGRAM = "native_histogram"
 
 
 EXPLAINED: Final = {
@@ -42,6 +48,12 @@ EXPLAINED: Final = {
     Reason.UNSPECIFIED_TEMPORALITY: "aggregation_temporality must be delta or cumulative",
     Reason.UNSUPPORTED_SUMMARY: "summaries cannot be merged and are not stored; send a histogram",
     Reason.MALFORMED_POINT: "bucket counts, bounds, count, scale or sign contradict each other",
+    Reason.TEMPORALITY_CONFLICT: "the series is known with the other temporality",
+    Reason.DUPLICATE_TIMESTAMP: "the series has a point at this time already; the first one stays",
+    Reason.SERIES_LIMIT: "there are too many series, of all, of the service or of the metric",
+    Reason.NEW_SERIES_SHED: "new series are not taken: memory is short, or safe mode is on",
+    Reason.INVALID_LABELS: "label names are unique, not empty, and UTF-8, as values are",
+    Reason.NATIVE_HISTOGRAM: "native histograms are taken by OTLP only, as exponential histograms",
 }
 
 

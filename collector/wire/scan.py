@@ -9,12 +9,13 @@ parser could read otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from collector.config import LimitsConfig
+from collector.limits.series_book import Admission
 from collector.model import Signal
 from collector.wire import shapes
 from collector.wire.budget import Budget, attribute_elements, canonical, parsed
@@ -37,6 +38,8 @@ class Scanned:
     rejected: Mapping[Reason, int]
     #: Items in ``body`` that lost a part.
     repaired: Mapping[Repair, int]
+    #: Of metrics: the newest time in ``body`` by service.
+    newest_unix_nano: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rejected_count(self) -> int:
@@ -56,15 +59,29 @@ class Scanned:
         return "; ".join(parts)
 
 
-def scan(signal: Signal, body: bytes, limits: LimitsConfig, *, now_unix_nano: int) -> Scanned:
-    """Check an export request. Raises Malformed or TooLarge; one bad item raises nothing."""
+def scan(
+    signal: Signal,
+    body: bytes,
+    limits: LimitsConfig,
+    *,
+    now_unix_nano: int,
+    admission: Admission | None = None,
+) -> Scanned:
+    """Check an export request. Raises Malformed or TooLarge; one bad item raises nothing.
+
+    ``admission`` decides about series; what it admitted is to be undone if this raises.
+    """
     if len(body) > limits.max_body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.max_body_bytes}")
     is_traces = signal is Signal.TRACES
     max_items = limits.max_spans if is_traces else limits.max_points
     budget = Budget(max_items=max_items, max_elements=limits.max_elements)
     believed = Believed.around(now_unix_nano, limits)
-    check = (SpanCheck if is_traces else MetricCheck)(limits, budget, believed)
+    check: SpanCheck | MetricCheck
+    if is_traces:
+        check = SpanCheck(limits, budget, believed)
+    else:
+        check = MetricCheck(limits, budget, believed, admission)
     return _Walk(check, budget, limits).over(body)
 
 
@@ -79,25 +96,28 @@ class _Walk:
         self.budget.spend_elements(len(groups))
         kept = b"".join(self._resource_group(group) for group in groups)
         check = self.check
-        return Scanned(kept, check.kept_items, check.rejected, check.repaired)
+        newest = check.newest_unix_nano if isinstance(check, MetricCheck) else {}
+        return Scanned(kept, check.kept_items, check.rejected, check.repaired, newest)
 
     def _resource_group(self, raw: bytes) -> bytes:
         group = parsed(shapes.Group, raw)
         self.budget.spend_elements(len(group.parts))
         head = self._head(group.head, Resource, shapes.Resource)
-        kept = b"".join(self._scope_group(part, head is not None) for part in group.parts)
+        kept = b"".join(self._scope_group(part, head) for part in group.parts)
         return _enclosed(1, group, head, kept)
 
-    def _scope_group(self, raw: bytes, is_resource_fit: bool) -> bytes:
+    def _scope_group(self, raw: bytes, resource: bytes | None) -> bytes:
         group = parsed(shapes.Group, raw)
         parts = group.parts
         self.budget.spend_elements(len(parts))
         self.budget.spend_items(self.check.items_of(len(parts)))
         head = self._head(group.head, InstrumentationScope, shapes.Scope)
-        if head is None or not is_resource_fit:
+        if head is None or resource is None:
             for part in parts:
                 self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
             return b""
+        if isinstance(self.check, MetricCheck):
+            self.check.enter(resource, head)
         checked = (self.check.part(part) for part in parts)
         kept = b"".join(shapes.field(2, part) for part in checked if part is not None)
         return _enclosed(2, group, head, kept)

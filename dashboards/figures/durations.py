@@ -19,7 +19,7 @@ from dashboards.figures.base import (
     time_axis,
     with_markers,
 )
-from dashboards.figures.requests import NO_REQUESTS, drawn_groups, group_name
+from dashboards.figures.red_groups import NO_REQUESTS, drawn_groups, group_name
 from dashboards.theme import Palette
 from dashboards.wording import duration
 

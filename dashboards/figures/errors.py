@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from dashboards.answers.collector import Red
 from dashboards.figures.base import (
     Chart,
-    Figure,
     Marker,
     Message,
     Span,
     axis,
     layout,
-    line,
-    line_style,
     time_axis,
     with_markers,
 )
-from dashboards.figures.requests import NO_REQUESTS, drawn_groups, every_step, group_name
+from dashboards.figures.red_groups import NO_REQUESTS, GroupLine, Step, group_lines
 from dashboards.theme import Palette
 from dashboards.wording import percent, plural
 
@@ -36,37 +33,40 @@ def errors_chart(
     settle_s: float,
 ) -> Chart | Message:
     """How much of it goes wrong; a step without requests has no share."""
-    traces: list[Figure] = []
-    words, top = [], LEAST_TOP_RATIO
-    for index, group in enumerate(drawn_groups(red)):
-        rows = every_step(group, red, settle_s)
-        ratios = [row[2] / row[1] if row[1] else None for row in rows if row[2] is not None]
-        if not rows:
-            continue
-        name = group_name(group.label)
-        top = max([top, *(ratio for ratio in ratios if ratio is not None)])
-        traces.append(
-            line(
-                [row[0] for row in rows],
-                ratios,
-                name,
-                line_style(palette, group.label, index, cohort_of),
-                hovertemplate="%{y:.2%}",
-            )
+    lines = list(
+        group_lines(
+            red,
+            cohort_of,
+            palette,
+            settle_s=settle_s,
+            value_of=_error_ratio,
+            hovertemplate="%{y:.2%}",
         )
-        asked, failed = sum(row[1] or 0 for row in rows), sum(row[2] or 0 for row in rows)
-        words.append(
-            f"{name}: {plural(failed, 'error')} in {plural(asked, 'request')} "
-            f"({percent(failed / asked if asked else None, digits=2)})"
-        )
-    if not traces:
+    )
+    if not lines:
         return NO_REQUESTS
+    ratios = (ratio for drawn in lines for ratio in drawn.values if ratio is not None)
+    top_ratio = max([LEAST_TOP_RATIO, *ratios])
     figure = {
-        "data": traces,
+        "data": [drawn.trace for drawn in lines],
         "layout": layout(
             palette,
             xaxis=time_axis(palette, span),
-            yaxis=axis(palette, range=[-0.02 * top, top * 1.12], tickformat=".3~p", nticks=5),
+            yaxis=axis(
+                palette, range=[-0.02 * top_ratio, top_ratio * 1.12], tickformat=".3~p", nticks=5
+            ),
         ),
     }
-    return Chart(with_markers(figure, markers, palette, span), f"{'; '.join(words)}.")
+    words = "; ".join(_in_words(drawn) for drawn in lines)
+    return Chart(with_markers(figure, markers, palette, span), f"{words}.")
+
+
+def _error_ratio(step: Step) -> float | None:
+    return step.error_count / step.request_count if step.request_count else None
+
+
+def _in_words(drawn: GroupLine) -> str:
+    asked = sum(step.request_count for step in drawn.steps)
+    failed = sum(step.error_count for step in drawn.steps)
+    share = percent(failed / asked if asked else None, digits=2)
+    return f"{drawn.name}: {plural(failed, 'error')} in {plural(asked, 'request')} ({share})"

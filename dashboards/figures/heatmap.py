@@ -16,7 +16,7 @@ from dashboards.figures.base import (
     time_axis,
     with_markers,
 )
-from dashboards.figures.requests import NO_REQUESTS
+from dashboards.figures.red_groups import NO_REQUESTS
 from dashboards.theme import Palette
 from dashboards.wording import duration, iso
 

@@ -26,6 +26,8 @@ from dashboards.wording import points, times
 #: Factors beyond these are drawn at the edge: early intervals reach to the sky.
 RATIO_LIMITS = (0.2, 5.0)
 SHARE_LIMITS = (-1.0, 1.0)
+#: State of a metric whose harm is beyond doubt.
+WORSE = "worse"
 
 
 def interval_chart(
@@ -90,7 +92,8 @@ def interval_chart(
         ],
     )
     figure = with_markers({"data": traces, "layout": body}, markers, palette, span)
-    return Chart(figure, f"{metric_words(found[-1][1])}: {words[-1]}.")
+    told = f"{metric_words(found[-1][1])}: {words[-1]}."
+    return Chart(figure, told + _beside_the_evidence(found[-1][1]))
 
 
 def effect_words(effect: Effect) -> str:
@@ -109,6 +112,20 @@ def effect_words(effect: Effect) -> str:
     low = points(effect.low).removesuffix(" points")
     high = points(effect.high).removesuffix(" points")
     return f"{text} ({low} to {high})"
+
+
+def _beside_the_evidence(metric: MetricLook) -> str:
+    """The verdict rests on a sharper question than the band; said where the two seem to differ."""
+    effect, same = metric.effect, 1.0 if metric.effect.is_ratio else 0.0
+    holds_same = (effect.low is None or effect.low <= same) and (
+        effect.high is None or effect.high >= same
+    )
+    if metric.state != WORSE or not holds_same:
+        return ""
+    return (
+        " The band also holds no difference: it guards both directions and every look."
+        " The verdict's test asks only about harm and is already beyond doubt (evidence, above)."
+    )
 
 
 def _of(look: Look, key: str) -> MetricLook | None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import struct
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -19,10 +19,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import Arm, Declaration
 from analysis.reading.client import CollectorClient
-from analysis.reading.config import ReadingConfig
-from analysis.runner.config import RunnerConfig
 from analysis.runner.runner import Runner, load_rules
 from analysis.webhooks.events import Addressing
+from davylamp.config import analysis_config, load_settings
 from telemetry.clock import FixedClock, SystemClock
 from telemetry.provider import assemble
 from telemetry.settings import TelemetrySettings
@@ -35,32 +34,12 @@ DEVICES = ("tv", "tv-legacy", "computer", "phone", "tablet")
 DEVICE_SHARES = (0.50, 0.20, 0.15, 0.10, 0.05)
 SCALE = 4
 
-READING = ReadingConfig(
-    request_timeout_s=3.0,
-    max_answer_bytes=8_000_000,
-    settle_min_s=0.3,
-    settle_max_s=3.0,
-    step_s=1,
-    low_traffic_step_s=4,
-    low_traffic_events_per_s=1.0,
-    catch_up_max_steps=60,
-    audit_tile_s=20,
-    audit_age_s=30,
-    prime_s=30,
-)
-RUNNER = RunnerConfig(
-    look_interval_s=1.0,
-    stale_after_s=5.0,
-    confirm_interval_s=1.0,
-    confirm_silent_s=5.0,
-    fleet_step_s=5,
+SHIPPED = analysis_config(load_settings((), {})).runner
+RUNNER = replace(
+    SHIPPED,
     fleet_backfill_s=300,
     fleet_stale_s=15.0,
-    slo_history_interval_s=10.0,
-    objectives_path="",
-    alerting_path="",
-    signals_path="",
-    reading=READING,
+    reading=replace(SHIPPED.reading, prime_s=30),
 )
 
 
@@ -307,7 +286,7 @@ class Stage:
         """A runner as a fresh process would make it: it knows what the ledger knows."""
         if self.client is not None:
             await self.client.close()
-        self.client = CollectorClient(self.collector.url, READING)
+        self.client = CollectorClient(self.collector.url, RUNNER.reading)
         await self.client.open()
         self.runner = Runner(
             self.ledger,

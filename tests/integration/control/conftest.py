@@ -188,7 +188,7 @@ async def start_control(tmp_path, secret_file):
 
     async def start(url: str, *, lifetime_s: float = 900.0, endpoint_id: str = "deployer"):
         clock = SystemClock()
-        endpoint = EndpointConfig(endpoint_id, url, secret_file)
+        endpoint = EndpointConfig(endpoint_id, url, secret_file, ("127.0.0.0/8",), plain_http=False)
         addressing = Addressing("deployer", url, "http://127.0.0.1:1", lifetime_s)
         ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock, addressing)
         metrics = Metrics(CollectorRegistry())

@@ -14,7 +14,9 @@ from davylamp.config import analysis_config, load_settings
 
 
 def main(raw: dict[str, Any]) -> int:
-    endpoint = EndpointConfig("deployer", raw.pop("url"), Path(raw.pop("secret_file")))
+    endpoint = EndpointConfig(
+        "deployer", raw.pop("url"), Path(raw.pop("secret_file")), ("127.0.0.0/8",), plain_http=False
+    )
     token_file = Path(raw.pop("api_token_file"))
     # Nobody listens there: what is tested here does not read telemetry.
     nobody = {"collector_url": "http://127.0.0.1:9", "otlp_endpoint": "http://127.0.0.1:9"}

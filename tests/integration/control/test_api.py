@@ -404,3 +404,13 @@ async def test_no_secret_is_ever_shown(api, decided, helpers, receiver):
     shown += [str(one.headers) + one.body.decode() for one in receiver.requests]
     for secret in (helpers.token, helpers.secret, helpers.secret.removeprefix("whsec_")):
         assert not any(secret in text for text in shown)
+
+
+async def test_public_keys_are_shown_and_nothing_else_of_the_secrets(api, secret_file):
+    """HMAC secrets have no public half; a key pair counts from the moment it is in the file."""
+    assert await api.get("/api/v1/webhooks/keys") == (200, {"keys": []})
+    secret_file.write_text(
+        "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=\n" + secret_file.read_text()
+    )
+    public = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+    assert await api.get("/api/v1/webhooks/keys") == (200, {"keys": [public]})

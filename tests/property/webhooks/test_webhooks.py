@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 
 import numpy as np
-from hypothesis import example, given
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analysis.webhooks.outcome import of_status
 from analysis.webhooks.schedule import next_due, parse_retry_after
-from analysis.webhooks.signing import headers
+from analysis.webhooks.signing import headers, public_keys
 from analysis.webhooks.verify import VerificationError, verify
 
 NOW_S = 1_735_689_600
@@ -99,3 +102,22 @@ def test_any_retry_after_is_read_or_ignored(value):
 def test_any_number_has_a_consequence(status):
     """Also numbers that are no HTTP statuses."""
     assert of_status(status).reason
+
+
+@given(
+    seed=st.binary(min_size=32, max_size=32), body=st.binary(max_size=200), flip=st.integers(0, 511)
+)
+@settings(max_examples=20, deadline=None)
+def test_ed25519_agrees_with_openssl(seed, body, flip):
+    """What OpenSSL signs we accept; with any bit of the signature flipped both refuse."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    sent = headers([key], "msg_1", 1_735_689_600, body)
+    (public,) = public_keys([key])
+    verify(sent, body, [public], 1_735_689_600)
+    raw = bytearray(base64.b64decode(sent["webhook-signature"].removeprefix("v1a,")))
+    raw[flip // 8] ^= 1 << flip % 8
+    sent["webhook-signature"] = "v1a," + base64.b64encode(raw).decode()
+    with pytest.raises(InvalidSignature):
+        key.public_key().verify(bytes(raw), b"msg_1.1735689600." + body)
+    with pytest.raises(VerificationError):
+        verify(sent, body, [public], 1_735_689_600)

@@ -127,15 +127,17 @@ def test_many_senders_share_syncs_and_lose_nothing(make):
 def test_each_signal_closes_at_its_own_age(make):
     """Metrics are handed out while traces still gather."""
     clock = FixedClock()
-    log, _ = make(clock, traces_interval_s=5.0, metrics_interval_s=1.0)
-    waiter = Waiter(2)
+    log, _ = make(clock, traces_interval_s=5.0, metrics_interval_s=1.0, samples_interval_s=2.0)
+    waiter = Waiter(len(Signal))
     for signal in Signal:
         log.append(signal, b"x", 1, waiter.done)
     log.start()
     waiter.wait()
     clock.advance(1.0)
     assert log.next_segment().signal is Signal.METRICS
-    clock.advance(4.0)
+    clock.advance(1.0)
+    assert log.next_segment().signal is Signal.SAMPLES
+    clock.advance(3.0)
     assert log.next_segment().signal is Signal.TRACES
 
 

@@ -100,6 +100,22 @@ def test_the_interval_of_shares_is_in_points(failed_looks):
     assert chart.summary.startswith("failed playback starts · tv-legacy: +")
 
 
+def test_a_band_that_holds_no_difference_beside_a_failure_is_explained(failed_looks):
+    """A reader must not take the wider, two-sided band for the test that decided."""
+    last, shown = failed_looks[-1], span(failed_looks)
+
+    def words(low):
+        metrics = tuple(
+            replace(m, effect=replace(m.effect, low=low, high=0.4)) if m.key == CULPRIT else m
+            for m in last.metrics
+        )
+        looks = [*failed_looks[:-1], replace(last, metrics=metrics)]
+        return interval_chart(looks, CULPRIT, shown, (), LIGHT).summary
+
+    assert "already beyond doubt" in words(low=-0.01)
+    assert "already beyond doubt" not in words(low=0.01)
+
+
 def test_the_interval_of_a_duration_is_a_factor_around_one(good_looks):
     """On a logarithmic axis that holds 1."""
     key = "playback.startup.duration"

@@ -7,36 +7,10 @@ from dataclasses import replace
 import pytest
 
 from analysis.errors import StartError
-from analysis.reading.config import ReadingConfig
-from analysis.runner.config import RunnerConfig, check
+from analysis.runner.config import check
+from davylamp.config import analysis_config, load_settings
 
-READING = ReadingConfig(
-    request_timeout_s=3.0,
-    max_answer_bytes=8_000_000,
-    settle_min_s=0.3,
-    settle_max_s=3.0,
-    step_s=1,
-    low_traffic_step_s=4,
-    low_traffic_events_per_s=1.0,
-    catch_up_max_steps=60,
-    audit_tile_s=20,
-    audit_age_s=30,
-    prime_s=30,
-)
-RUNNER = RunnerConfig(
-    look_interval_s=1.0,
-    stale_after_s=5.0,
-    confirm_interval_s=1.0,
-    confirm_silent_s=5.0,
-    fleet_step_s=5,
-    fleet_backfill_s=300,
-    fleet_stale_s=15.0,
-    slo_history_interval_s=10.0,
-    objectives_path="",
-    alerting_path="",
-    signals_path="",
-    reading=READING,
-)
+RUNNER = analysis_config(load_settings((), {})).runner
 
 
 def test_working_settings_are_accepted():
@@ -66,4 +40,4 @@ def test_a_pace_is_above_zero(name, value):
 def test_reading_settings_fit_each_other(name, value):
     """Each of these would read a step too early, twice, or never again."""
     with pytest.raises(StartError, match=name):
-        check(replace(RUNNER, reading=replace(READING, **{name: value})))
+        check(replace(RUNNER, reading=replace(RUNNER.reading, **{name: value})))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from standardwebhooks.webhooks import Webhook
 
 from analysis.errors import SecretError
-from analysis.webhooks.signing import headers, parse_secret, read_secrets, sign
+from analysis.webhooks.signing import headers, parse_secret, public_keys, read_secrets, sign
+from analysis.webhooks.verify import VerificationError, verify
 
 KEY = bytes(range(32))
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -85,3 +88,35 @@ def test_an_absent_secret_file_is_named(tmp_path):
     """The path and the operating system's word."""
     with pytest.raises(SecretError, match="absent cannot be read: No such file"):
         read_secrets(tmp_path / "absent")
+
+
+SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+WHPK = "whpk_" + base64.b64encode(PUBLIC).decode()
+
+
+def whsk(raw):
+    return "whsk_" + base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize("raw", [SEED, SEED + PUBLIC])
+def test_a_private_key_in_both_forms_signs_what_its_public_key_verifies(raw):
+    """RFC 8032 test 1's key; the receiver's code is our own, the signer's OpenSSL's."""
+    key = parse_secret(whsk(raw))
+    sent = headers([key, KEY], "msg_1", 1_735_689_600, b"{}")
+    assert public_keys([KEY, key]) == (WHPK,)
+    assert [e.split(",")[0] for e in sent["webhook-signature"].split(" ")] == ["v1a", "v1"]
+    verify(sent, b"{}", [WHPK], 1_735_689_600)
+    with pytest.raises(VerificationError):
+        verify(sent, b"{ }", [WHPK], 1_735_689_600)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [(SEED[:-1], "31 bytes"), (SEED + SEED, "does not belong"), (b"", "0 bytes")],
+)
+def test_a_broken_private_key_is_refused_without_showing_it(raw, words):
+    """Its text never reaches a log."""
+    with pytest.raises(SecretError, match=words) as caught:
+        parse_secret(whsk(raw))
+    assert base64.b64encode(raw).decode() not in str(caught.value) or not raw

@@ -7,6 +7,7 @@ first signing vector is printed in the Standard Webhooks test suite.
 from __future__ import annotations
 
 import ast
+import base64
 import subprocess
 import sys
 from pathlib import Path
@@ -167,3 +168,36 @@ def test_importing_the_verifier_loads_nothing_heavy():
         "sys.exit(bool({'numpy', 'sqlalchemy', 'aiohttp', 'fastapi'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+
+
+WHPK = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+ASYMMETRIC = (
+    "v1a,UXba/w0z2ah6VWQewjevZrQ/bqeau7Sr+6WWROWXyll+hJenFXxqyEfdSfg1YZRjdJWmMAuYtxTcaF2/+/QfBA=="
+)
+
+
+def test_a_public_key_verifies_beside_shared_secrets():
+    """The published rotation header: any one key of the receiver is enough."""
+    sent = headers(signature=f"{OTHER} {GOOD} {ASYMMETRIC}")
+    for keys in ([WHPK], [SECRET], [NEW_SECRET, WHPK]):
+        verify(sent, BODY, keys, NOW)
+    with pytest.raises(VerificationError, match="no signature"):
+        verify(headers(signature=GOOD), BODY, [WHPK], NOW)
+    with pytest.raises(VerificationError, match="no signature"):
+        verify(sent, BODY + b" ", [WHPK, SECRET], NOW)
+
+
+def test_a_public_key_of_small_order_verifies_nothing():
+    """With the neutral point as key, R = neutral and S = 0 would fit every message."""
+    neutral = (1).to_bytes(32, "little")
+    forged = "v1a," + base64.b64encode(neutral + bytes(32)).decode()
+    key = "whpk_" + base64.b64encode(neutral).decode()
+    with pytest.raises(VerificationError, match="no signature"):
+        verify(headers(signature=forged), BODY, [key], NOW)
+
+
+@pytest.mark.parametrize("text", ["whpk_AAAA", "whpk_", "whpk_!"])
+def test_a_broken_public_key_is_an_error_of_the_receiver_told_plainly(text):
+    """Not "no signature matches": the operator must see what to mend."""
+    with pytest.raises(VerificationError, match=r"32 bytes|base64"):
+        verify(headers(), BODY, [text], NOW)
