@@ -49,6 +49,26 @@ class DeclarationBody(_Strict):
     expires_unix_nano: UnixNano
 
 
+class ReleaseBody(_Strict):
+    """POST /api/v1/guards/clear, /bar and /known-good."""
+
+    environment: ShortName
+    service: ShortName
+    digest: Label
+    who: Label
+    reason: Label
+
+
+class LockBody(_Strict):
+    """POST /api/v1/guards/lock and /release; ``*`` is every environment."""
+
+    environment: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63}|\*)$")
+    ]
+    who: Label
+    reason: Label
+
+
 class StatusBody(_Strict):
     """POST /api/v1/decisions/{decision_id}/status."""
 
@@ -79,6 +99,16 @@ def read_declaration(raw: bytes) -> Declaration:
 def read_status(raw: bytes) -> StatusBody:
     """A status report. Raises BadRequestError."""
     return _read(StatusBody, raw)
+
+
+def read_release(raw: bytes) -> ReleaseBody:
+    """A release that a person names. Raises BadRequestError."""
+    return _read(ReleaseBody, raw)
+
+
+def read_lock(raw: bytes) -> LockBody:
+    """An environment that a person names. Raises BadRequestError."""
+    return _read(LockBody, raw)
 
 
 def _arm(body: ArmBody) -> Arm:

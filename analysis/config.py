@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from analysis.decisions.policy import MODES, Mode
+from analysis.decisions.guard_store import Guarding
+from analysis.decisions.guards import GuardLimits
+from analysis.decisions.kill_switch import KillSwitch
+from analysis.decisions.policy import MODES, Mode, Modes
 from analysis.errors import StartError
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
@@ -33,6 +36,21 @@ class EndpointConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """What may hold a command."""
+
+    #: ``<service>=<mode>``: services whose mode is not the general one.
+    service_modes: tuple[str, ...]
+    #: The file that stops every command while it exists.
+    kill_switch_file: Path
+    limits: GuardLimits
+
+    def guarding(self) -> Guarding:
+        """For the ledger."""
+        return Guarding(self.limits, KillSwitch(self.kill_switch_file))
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisConfig:
     """Everything the analysis needs to know; port 0 means "any free port"."""
 
@@ -49,6 +67,7 @@ class AnalysisConfig:
     endpoint: EndpointConfig
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
+    guards: GuardConfig
     #: A command not delivered this long after its decision is never sent again.
     decision_lifetime_s: float
     #: A delivered decision that telemetry does not show within this time is reported to people.
@@ -56,6 +75,11 @@ class AnalysisConfig:
     #: TOML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
     runner: RunnerConfig
+
+    @property
+    def modes(self) -> Modes:
+        """The general mode and those of single services. Raises ValueError."""
+        return Modes.parse(self.mode, self.guards.service_modes)
 
 
 def check(config: AnalysisConfig) -> None:
@@ -69,6 +93,13 @@ def check(config: AnalysisConfig) -> None:
         raise StartError(
             f"[analysis] mode = {config.mode!r} is unknown; accepted: {', '.join(MODES)}"
         )
+    try:
+        _ = config.modes
+    except ValueError as error:
+        raise StartError(f"[analysis.guards] {error}") from None
+    for name, value in asdict(config.guards.limits).items():
+        if not value > 0:
+            raise StartError(f"[analysis.guards.limits] {name} = {value} must be above 0")
     for name in ("decision_lifetime_s", "confirm_timeout_s"):
         if not getattr(config, name) > 0:
             raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")

@@ -25,6 +25,7 @@ from analysis.config import AnalysisConfig, check
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.errors import SecretError, StartError
+from analysis.guards_api import add_guards
 from analysis.metrics import LedgerMetrics, Metrics
 from analysis.reading.client import CollectorClient
 from analysis.runner.runner import Rules, Runner, load_rules
@@ -83,7 +84,7 @@ async def _serve(
     )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    with contextlib.closing(Ledger.open(config.database_url, clock, addressing)) as ledger:
+    with contextlib.closing(_open(config, clock, addressing)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         deliverer = Deliverer(ledger, config.endpoint, clock, rng, metrics)
@@ -105,7 +106,7 @@ async def _serve(
             clock,
             config.runner,
             rules=rules,
-            mode=config.mode,
+            modes=config.modes,
             confirm_timeout_s=config.confirm_timeout_s,
         )
         stop = asyncio.Event()
@@ -144,6 +145,7 @@ async def _end(looking: asyncio.Task[None]) -> None:
 
 def _application(desk: Desk) -> FastAPI:
     app = build_app(desk)
+    add_guards(app, desk, desk.ledger.guards)
     add_doors(app, desk)
     return app
 
@@ -188,6 +190,10 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _open(config: AnalysisConfig, clock: Clock, addressing: Addressing) -> Ledger:
+    return Ledger.open(config.database_url, clock, addressing, config.guards.guarding())
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -204,7 +210,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _check_files(config: AnalysisConfig) -> None:
     """Raises StartError when a command could not be signed, or nobody could ever report."""
     _check_token(config.api_token_file)
-    if config.mode != "act":
+    if not config.modes.has_act:
         return
     try:
         read_secrets(config.endpoint.secret_file)

@@ -105,6 +105,8 @@ class _Collector:
             stack.callback(store.close)
             # The store has one owner, so nobody else writes this file.
             lives = Lives(config.wal.path, config.overload, self._clock)
+            # Also when the start fails in words: only who dies without a word has no end.
+            stack.callback(lives.ended)
             pipeline = Pipeline(
                 config,
                 store,
@@ -148,7 +150,6 @@ class _Collector:
                 "api_port": api_socket.getsockname()[1],
             }
             lives.ready()
-            stack.callback(lives.ended)
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()

@@ -234,6 +234,7 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
         "otlp_endpoint": settings.url("collector", "otlp_http_port"),
         "database_url": f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
         "api_token_file": settings.api_token_file,
+        "guards": {"kill_switch_file": settings.state_dir / "stop"},
         "endpoint": {
             "endpoint_id": endpoint["endpoint_id"] or settings.text("samples", "endpoint_id"),
             "url": endpoint["url"] or sample_url,

@@ -19,6 +19,7 @@ from scipy.special import ndtr, ndtri
 from analysis.canary.errors import CanaryInputError
 from analysis.canary.studies import DurationStudy, ShareStudy
 from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, share_bets
+from analysis.stats.dispersion import Dispersion, tempered
 from analysis.stats.layouts import Floats, Ints
 from analysis.stats.noninferiority import QuantileCertificate
 from analysis.stats.past import PastCounts
@@ -251,9 +252,13 @@ def _certified_shares(
     bets = share_bets(what.baseline_ratio, margin=what.margin, is_split=False, goal_log_e=need)
     safe = ShareProcess(pass_margin, -1, bets, (runs,))
     minutes = np.full(runs, np.inf)
+    bursts = Dispersion((runs,))
     for _, minute in _times(traffic):
-        safe.step(*_outcomes(what, traffic, rng, runs), 1.0)
-        minutes[np.isinf(minutes) & (safe.log_es >= need)] = minute
+        block = _outcomes(what, traffic, rng, runs)
+        safe.step(*block, 1.0)
+        bursts.step(*block)
+        is_shown = tempered(safe.log_es, bursts.ratio) >= need
+        minutes[np.isinf(minutes) & is_shown] = minute
         if np.isfinite(minutes).all():
             break
     return minutes

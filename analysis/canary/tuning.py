@@ -21,8 +21,8 @@ _PRIOR_COUNT = 60.0
 # Without a margin worth the name, harm is a multiple of the usual share: a doubling and more. Most
 # of the capital plays for the horizon: rare failures leave no other way to be found in time.
 _RATIOS = (2.0, 4.0, 10.0)
-_RATIO_WEIGHTS = (0.11, 0.06, 0.03)
-_RATIO_HORIZON_WEIGHT = 0.8
+_RATIO_WEIGHTS = (0.21, 0.042, 0.028)
+_RATIO_HORIZON_WEIGHT = 0.72
 _RATIO_PRIOR_COUNT = 300.0
 _HORIZON_WEIGHT = 0.2
 
@@ -60,9 +60,9 @@ def share_bets(
 # margin is 0.16, +50 % is 0.53, a factor of three 1.7. Tails: share of requests, times slower.
 RANK_BETS = RankBets(
     shifts=(0.08, 0.16, 0.3, 0.6, 1.0, 2.0),
-    shift_weights=(0.03, 0.18, 0.14, 0.09, 0.04, 0.02),
+    shift_weights=(0.03, 0.16, 0.12, 0.09, 0.03, 0.02),
     tails=((0.005, 10.0), (0.02, 5.0), (0.05, 3.0), (0.1, 2.0), (0.3, 1.5)),
-    tail_weights=(0.12, 0.19, 0.07, 0.04, 0.04),
+    tail_weights=(0.12, 0.26, 0.06, 0.03, 0.03),
     learned_weight=0.04,
     learned_prior_count=100.0,
     learn_min_count=24,

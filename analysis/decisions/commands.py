@@ -23,7 +23,7 @@ from analysis.errors import ConflictError, UnknownRecordError
 MAX_DETAIL_CHARS: Final = 500
 
 #: Decisions somebody may be acting on.
-_AWAITING: Final = (
+AWAITING: Final = (
     DecisionState.REQUESTED,
     DecisionState.ACKNOWLEDGED,
     DecisionState.COMPLETED,
@@ -78,7 +78,7 @@ def of_deployments(connection: Connection, deployment_ids: Sequence[str]) -> dic
 def awaiting_confirmation(connection: Connection) -> list[Decision]:
     """Delivered or reported on, not yet confirmed nor given up; oldest first."""
     query = select(decisions).where(
-        decisions.c.state.in_([str(state) for state in _AWAITING]),
+        decisions.c.state.in_([str(state) for state in AWAITING]),
         decisions.c.delivered_unix_nano.is_not(None)
         | decisions.c.acknowledged_unix_nano.is_not(None)
         | decisions.c.completed_unix_nano.is_not(None),

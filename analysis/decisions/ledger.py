@@ -16,10 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from analysis.decisions import canaries, commands, outbox, timeline, totals
+from analysis.decisions import canaries, commands, deciding, guard_store, outbox, timeline, totals
 from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.database import Database
-from analysis.decisions.ids import ENTROPY_BYTES, new_id
+from analysis.decisions.guard_desk import GuardDesk
+from analysis.decisions.guard_store import Guarding
 from analysis.decisions.records import (
     Attempt,
     CanaryRecord,
@@ -37,32 +38,46 @@ from analysis.decisions.states import (
     DecisionState,
 )
 from analysis.decisions.totals import Totals
-from analysis.errors import ConflictError
-from analysis.webhooks.events import Addressing, render
+from analysis.webhooks.events import Addressing
 from telemetry.clock import Clock
 
 
 class Ledger:
     """Canaries, looks, decisions, deliveries, timeline. One process opens a SQLite ledger."""
 
-    def __init__(self, database: Database, clock: Clock, addressing: Addressing | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        addressing: Addressing | None,
+        guarding: Guarding | None = None,
+    ) -> None:
         self.database = database
         self._clock = clock
         self._addressing = addressing
+        self._guarding = guarding
+        self.guards = GuardDesk(database, clock, guarding)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, clock: Clock, addressing: Addressing | None = None) -> Ledger:
+    def open(
+        cls,
+        url: str,
+        clock: Clock,
+        addressing: Addressing | None = None,
+        guarding: Guarding | None = None,
+    ) -> Ledger:
         """Open or create, migrate, end the leases of a process that died. Raises StartError.
 
         ``url``: SQLAlchemy's, such as ``sqlite:////var/lib/davylamp/ledger.db``. ``addressing``:
         where commands go; without it no decision can be committed in the mode ``act``.
+        ``guarding``: what may hold a command; the analysis process always has it.
         """
         database = Database(url)
         with database.write() as connection:
             outbox.release_leases(connection)
-        return cls(database, clock, addressing)
+        return cls(database, clock, addressing, guarding)
 
     def close(self) -> None:
         """Close the database; the ledger cannot be used any more."""
@@ -94,7 +109,10 @@ class Ledger:
     def declare_new(self, declaration: Declaration) -> tuple[CanaryRecord, bool]:
         """Like :meth:`declare`; the second value says whether it was new."""
         with self.database.write() as connection:
-            is_new = canaries.declare(connection, declaration, self._now())
+            now = self._now()
+            is_new = canaries.declare(connection, declaration, now)
+            if is_new and self._guarding is not None:
+                guard_store.admit(connection, declaration, now)
             return canaries.load(connection, declaration.deployment_id), is_new
 
     def canary(self, deployment_id: str) -> CanaryRecord:
@@ -179,7 +197,8 @@ class Ledger:
             if draft is None:
                 self._note(connection, record, "no_decision", "Nothing is decided", note)
                 return None
-            decision = self._decide(connection, record, draft, digest)
+            context = (now, self._addressing, self._guarding)
+            decision = deciding.decide(connection, record, draft, digest, *context)
         if decision.state is DecisionState.REQUESTED:
             self._tell()
         return decision
@@ -228,7 +247,11 @@ class Ledger:
         """Telemetry shows that it is done. Idempotent. Raises IllegalMoveError."""
         with self.database.write() as connection:
             wanted = DecisionState.CONFIRMED
-            return commands.move(connection, decision_id, wanted, unix_nano, detail)
+            decision = commands.move(connection, decision_id, wanted, unix_nano, detail)
+            if self._guarding is not None:
+                record = canaries.load(connection, decision.deployment_id)
+                guard_store.confirmed(connection, decision, record.declaration)
+            return decision
 
     def unconfirmed(self, decision_id: str, unix_nano: int, detail: str) -> Decision:
         """Telemetry did not show it in time: people are to look. Raises IllegalMoveError."""
@@ -277,6 +300,15 @@ class Ledger:
         with self.database.write() as connection:
             row = outbox.finish_attempt(connection, lease, attempt, url)
             outbox.dead(connection, row, reason, self._now())
+
+    def stopped(self, service: str) -> str | None:
+        """Why no command about ``service`` may be sent, or None. Works without the database."""
+        return None if self._guarding is None else self._guarding.kill_switch.thrown(service)
+
+    def stop_delivery(self, lease: Lease, reason: str) -> None:
+        """Nothing was sent and nothing will be: the kill switch is thrown."""
+        with self.database.write() as connection:
+            outbox.stop(connection, lease, reason, self._now())
 
     def expire_due(self, now_unix_nano: int) -> int:
         """Bury what nobody accepted in time; returns how many."""
@@ -359,56 +391,6 @@ class Ledger:
             return timeline.list_slo_points(connection, name, from_unix_nano, to_unix_nano, limit)
 
     # --- parts ------------------------------------------------------------------------------
-
-    def _decide(
-        self,
-        connection: Connection,
-        record: CanaryRecord,
-        draft: DecisionDraft,
-        evidence_sha256: str,
-    ) -> Decision:
-        declaration, lane = record.declaration, record.declaration.lane
-        created = self._now() // 1000 * 1000  # microseconds, as in the body
-        is_command = draft.mode == "act"
-        if is_command and self._addressing is None:
-            raise ConflictError("no receiver is configured; a command cannot be committed")
-        lifetime_s = self._addressing.decision_lifetime_s if self._addressing else 0.0
-        decision_id = new_id("dec", created, os.urandom(ENTROPY_BYTES))
-        supersedes = outbox.supersede(connection, lane, decision_id, created)
-        state = DecisionState.REQUESTED if is_command else DecisionState.ADVISED
-        decision = Decision(
-            decision_id=decision_id,
-            deployment_id=record.deployment_id,
-            environment=declaration.environment,
-            service=declaration.service,
-            action=draft.action,
-            mode=draft.mode,
-            sequence=commands.next_sequence(connection, lane),
-            state=state,
-            verdict=draft.verdict,
-            summary=draft.summary,
-            culprit_metric=draft.culprit_metric,
-            culprit_split=draft.culprit_split,
-            evidence_sha256=evidence_sha256,
-            rule_sha256=record.rule_digest,
-            supersedes=supersedes,
-            created_unix_nano=created,
-            expires_unix_nano=created + round(lifetime_s * 1e6) * 1000,
-            delivered_unix_nano=None,
-            acknowledged_unix_nano=None,
-            completed_unix_nano=None,
-            confirmed_unix_nano=None,
-            history=((created, f"{state}: {draft.action}"),),
-        )
-        commands.insert_decision(connection, decision)
-        word = "Decided" if is_command else "Advice"
-        title = f"{word}: {draft.action} of {declaration.service} {declaration.canary.version}"
-        self._note(connection, record, "decision", title, draft.summary)
-        if self._addressing is not None and is_command:
-            webhook_id = new_id("msg", created, os.urandom(ENTROPY_BYTES))
-            body = render(decision, declaration, self._addressing)
-            outbox.enqueue(connection, webhook_id, decision, body, self._addressing)
-        return decision
 
     def _note(
         self, connection: Connection, record: CanaryRecord, kind: str, title: str, detail: str

@@ -165,6 +165,11 @@ def dead(connection: Connection, row: Row[Any], reason: str, now: int) -> None:
         _bury(connection, row, reason, now)
 
 
+def stop(connection: Connection, lease: Lease, reason: str, now: int) -> None:
+    """End the lease of a row that was not sent, for good. Raises StaleLeaseError."""
+    dead(connection, end_lease(connection, lease), reason, now)
+
+
 def expire(connection: Connection, now: int) -> int:
     """Bury what nobody accepted in time, unless a request is under way; returns how many."""
     query = select(outbox).where(

@@ -7,6 +7,7 @@ INVALID ask for nothing, nor does a verdict that is not final. The mode says how
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -16,6 +17,41 @@ from analysis.decisions.states import Action
 
 Mode = Literal["observe", "advise", "act"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """The general mode, and services that have their own."""
+
+    general: Mode
+    services: Mapping[str, Mode]
+
+    @classmethod
+    def parse(cls, general: Mode, texts: Sequence[str]) -> Modes:
+        """From ``<service>=<mode>`` texts. Raises ValueError."""
+        services: dict[str, Mode] = {}
+        for text in texts:
+            service, _, mode = text.partition("=")
+            known = [one for one in MODES if one == mode]
+            if not service or not known:
+                raise ValueError(
+                    f"service_modes: {text!r} is not <service>=<mode>, mode one of"
+                    f" {', '.join(MODES)}"
+                )
+            if service in services:
+                raise ValueError(f"service_modes: {service} is named twice")
+            services[service] = known[0]
+        return cls(general, services)
+
+    def of(self, service: str) -> Mode:
+        """How far we go for this service."""
+        return self.services.get(service, self.general)
+
+    @property
+    def has_act(self) -> bool:
+        """Whether anything is ever commanded."""
+        return "act" in (self.general, *self.services.values())
+
 
 _ACTIONS: Final = {VerdictKind.FAIL: Action.ROLLBACK, VerdictKind.PASS: Action.PROMOTION}
 

@@ -8,6 +8,7 @@
       lanes (sequence) ─────┤
                             └─ outbox ── attempts
     events   statuses   slo_points
+    barred_digests   known_good   environment_locks   audit (chained) ── audit_head
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
 """
@@ -189,4 +190,59 @@ slo_points = Table(
     Column("budget_remaining_ratio", Float, nullable=True),
     Column("burn_rate_short", Float, nullable=True),
     Column("burn_rate_long", Float, nullable=True),
+)
+
+barred_digests = Table(
+    "barred_digests",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("environment", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("digest", String(128), nullable=False),
+    # The rollback that was commanded; none when a person set the bar.
+    Column("decision_id", ForeignKey("decisions.decision_id"), nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("barred_unix_nano", BigInteger, nullable=False),
+    # The bar lasts until a person ends it.
+    Column("cleared_unix_nano", BigInteger, nullable=True),
+    Index(None, "environment", "service", "digest"),
+)
+
+known_good = Table(
+    "known_good",
+    metadata,
+    Column("environment", String(64), primary_key=True),
+    Column("service", String(64), primary_key=True),
+    Column("digest", String(128), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("unix_nano", BigInteger, nullable=False),
+)
+
+environment_locks = Table(
+    "environment_locks",
+    metadata,
+    Column("environment", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("unix_nano", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("unix_nano", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(256), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous_sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
 )

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, delete, insert, select, update
 
+from analysis.decisions import audit
 from analysis.decisions.records import Event, SloPoint
 from analysis.decisions.tables import events, slo_points, statuses
 
@@ -17,6 +18,8 @@ MAX_DETAIL_CHARS: Final = 2_000
 EVENTS_KEPT_S: Final = 90 * 86_400
 #: Points of one SLO's history older than this are dropped as new ones come.
 SLO_HISTORY_S: Final = 45 * 86_400
+#: Events that change nothing we answer for; every other one is a row of the audit log as well.
+NOT_AUDITED: Final = frozenset({"slo_alert", "anomaly"})
 
 
 def dumps(value: Any) -> str:
@@ -24,8 +27,8 @@ def dumps(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def add_event(connection: Connection, event: Event) -> None:
-    """Append one line to the timeline, and forget the oldest ones."""
+def add_event(connection: Connection, event: Event, actor: str = audit.SELF) -> None:
+    """Append one line to the timeline and the audit log; only the timeline forgets."""
     oldest = event.unix_nano - EVENTS_KEPT_S * 1_000_000_000
     connection.execute(delete(events).where(events.c.unix_nano < oldest))
     connection.execute(
@@ -38,6 +41,11 @@ def add_event(connection: Connection, event: Event) -> None:
             detail=event.detail[:MAX_DETAIL_CHARS],
         )
     )
+    if event.kind not in NOT_AUDITED:
+        title, detail = event.title[:MAX_TITLE_CHARS], event.detail[:MAX_DETAIL_CHARS]
+        subject = f"{event.service} {event.deployment_id or ''}".strip()
+        text = f"{title}: {detail}" if detail else title
+        audit.append(connection, event.unix_nano, actor, event.kind, subject, text)
 
 
 def list_events(

@@ -16,7 +16,7 @@ from analysis.canary.config import CanaryConfig, default_config_text, load_canar
 from analysis.canary.errors import CanaryError
 from analysis.canary.evidence import Look, VerdictKind
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.policy import Mode, decide
+from analysis.decisions.policy import Modes, decide
 from analysis.decisions.records import CanaryRecord
 from analysis.decisions.states import TERMINAL_CANARY_STATES
 from analysis.errors import LedgerUnavailableError, StartError
@@ -87,7 +87,7 @@ class Runner:
         config: RunnerConfig,
         *,
         rules: Rules,
-        mode: Mode,
+        modes: Modes,
         confirm_timeout_s: float,
     ) -> None:
         self._ledger = ledger
@@ -95,7 +95,7 @@ class Runner:
         self._clock = clock
         self._config = config
         self._rules = rules
-        self._mode: Mode = mode
+        self._modes = modes
         self._feedback = Feedback(telemetry)
         self._watches: dict[str, CanaryWatch] = {}
         self._log_e_values: dict[str, float] = {}
@@ -217,7 +217,7 @@ class Runner:
             )
             return
         assert look.verdict is not None
-        ruling = decide(record, look.verdict, self._mode)
+        ruling = decide(record, look.verdict, self._modes.of(record.declaration.service))
         decision = await asyncio.to_thread(
             lambda: self._ledger.conclude(
                 record.deployment_id,

@@ -28,10 +28,8 @@ from scipy.special import expit, logit, ndtri
 from analysis.stats.projection import Floats, Numbers, log_e_two_shares, log_mean_exp
 
 # The horizon's bet counts on less than what is to come, the less the nearer the end: capital
-# unspent at the end is lost. It plays first for the information that shows a doubling with power
-# 0.92, then for all the rest. Both chosen with bench.canary.simulate.
+# unspent at the end is lost (chosen with bench.canary.simulate).
 _REST_POWER: Final = 1.3
-_Z_POWER: Final = 1.4
 _WON_RATIO: Final = 0.999  # of the goal; from here on nothing more is bet
 _LOST_RATIO: Final = 1e-9  # of the goal; what is left decides nothing
 
@@ -162,9 +160,7 @@ class ShareProcess:
         weight = float(self._weights[-1])
         if weight <= 0 or left_ratio <= 0:
             return floor
-        seen = self._pairs * pooled * (1.0 - pooled)
-        enough = ((_Z_POWER - float(ndtri(math.exp(-self._bets.goal_log_e)))) / math.log(2)) ** 2
-        left = np.minimum(left_ratio * seen, np.where(seen < enough, enough - seen, np.inf))
+        left = left_ratio * self._pairs * pooled * (1.0 - pooled)
         limit = self._bets.goal_log_e
         others = np.exp(np.minimum(self._logs[..., :-1] - limit, 0.0)) @ self._weights[:-1]
         log_won = self._logs[..., -1] + math.log(weight) - limit

@@ -156,6 +156,11 @@ class Deliverer:
         if now >= lease.expires_unix_nano:
             await self._record(lease, partial(self._ledger.give_back, lease))
             return
+        stopped = self._ledger.stopped(lease.lane.partition("/")[2])
+        if stopped is not None:
+            reason = f"the kill switch is thrown: {stopped}"
+            await self._record(lease, partial(self._ledger.stop_delivery, lease, reason))
+            return
         if lease.attempts_before == 0:
             self._metrics.first_attempt.observe((now - lease.created_unix_nano) / 1e9)
         started_s = self._clock.monotonic_s()

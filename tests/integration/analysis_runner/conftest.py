@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from analysis.decisions.ledger import Ledger
+from analysis.decisions.policy import Modes
 from analysis.decisions.records import Arm, Declaration
 from analysis.reading.client import CollectorClient
 from analysis.runner.runner import Runner, load_rules
@@ -295,7 +296,7 @@ class Stage:
             self.clock,
             RUNNER,
             rules=load_rules(RUNNER, ""),
-            mode="act",
+            modes=Modes("act", {}),
             confirm_timeout_s=60.0,
         )
         return self.runner

@@ -87,6 +87,7 @@ def test_from_the_page_to_promql(start, tmp_path, service, wait_for):
     assert "Traceback" not in collector.stderr()
 
 
+@pytest.mark.slow
 def test_a_wrong_file_keeps_it_from_starting(start, tmp_path):
     """With the place and what is accepted, in one sentence."""
     path = tmp_path / "scrape.yml"
@@ -95,6 +96,7 @@ def test_a_wrong_file_keeps_it_from_starting(start, tmp_path):
         start(tmp_path, SCRAPE__CONFIG_PATH=path)
 
 
+@pytest.mark.slow
 def test_the_collector_scrapes_itself(start, tmp_path, wait_for):
     """Its own page is a good one."""
     path = tmp_path / "scrape.yml"

@@ -78,7 +78,7 @@ def test_migrations_make_the_tables_the_code_knows(ledger, tmp_path):
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == "2026_11_ledger"
+        assert context.get_current_revision() == "2026_11_guards"
     engine.dispose()
 
 

@@ -68,3 +68,16 @@ def test_shares(margin):
     found = [metric.log_e for metric in metrics]
     assert study.log_es == pytest.approx(found, abs=1e-8)
     assert max(found) > 0
+
+
+def test_bursts_are_counted_as_one_and_said():
+    rng = np.random.default_rng(7)
+    metric = CountMetric("f", RULE.metric("playback.start.failures"), RULE, split="", weight=1.0)
+    for i in range(40):
+        bad = 5 * rng.binomial(20, [0.05, 0.15])
+        arms = [CountArm(100 - int(k), 100) for k in bad]
+        metric.take([Block(i * STEP, (i + 1) * STEP, *arms)])
+    look = metric.look(with_intervals=False)
+    assert 3 < look.dispersion_ratio < 7
+    assert "bursts" in metric.describe()
+    assert look.to_json()["dispersion_ratio"] == look.dispersion_ratio

@@ -1,0 +1,70 @@
+"""Guards over HTTP: what holds commands, and what people change about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from analysis import bodies
+from analysis.api import Desk
+from analysis.decisions.guard_desk import GuardDesk
+from analysis.decisions.guard_store import Release
+
+
+def add_guards(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
+    """Add the routes under ``/api/v1/guards``."""
+
+    @app.get("/api/v1/guards")
+    async def state(request: Request) -> Response:
+        """Kill switch, limits, locks, barred digests, releases known to be good."""
+        return await desk.read(request, lambda: (200, guards.state()))
+
+    _add_releases(app, desk, guards)
+    _add_locks(app, desk, guards)
+
+
+def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
+    async def change(request: Request, do: Callable[[Release, str, str], None]) -> Response:
+        def work(raw: bytes) -> tuple[int, Any]:
+            body = bodies.read_release(raw)
+            do(Release(body.environment, body.service, body.digest), body.who, body.reason)
+            return 200, guards.state()
+
+        return await desk.write(request, work)
+
+    @app.post("/api/v1/guards/clear")
+    async def clear(request: Request) -> Response:
+        """End the bar of a release."""
+        return await change(request, guards.clear)
+
+    @app.post("/api/v1/guards/bar")
+    async def bar(request: Request) -> Response:
+        """Bar a release: no canary of it, no promotion, no rollback to it."""
+        return await change(request, guards.bar)
+
+    @app.post("/api/v1/guards/known-good")
+    async def known_good(request: Request) -> Response:
+        """A rollback may lead to this release."""
+        return await change(request, guards.known_good)
+
+
+def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
+    async def change(request: Request, do: Callable[[str, str, str], None]) -> Response:
+        def work(raw: bytes) -> tuple[int, Any]:
+            body = bodies.read_lock(raw)
+            do(body.environment, body.who, body.reason)
+            return 200, guards.state()
+
+        return await desk.write(request, work)
+
+    @app.post("/api/v1/guards/lock")
+    async def lock(request: Request) -> Response:
+        """Command nothing in an environment; ``*`` names all of them."""
+        return await change(request, guards.lock)
+
+    @app.post("/api/v1/guards/release")
+    async def release(request: Request) -> Response:
+        """End a lock, also one that a storm of rollbacks has set."""
+        return await change(request, guards.release_lock)
