@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Signal(StrEnum):
@@ -12,3 +13,7 @@ class Signal(StrEnum):
     METRICS = "metrics"
     SAMPLES = "samples"
     LOGS = "logs"
+
+
+#: What comes as OTLP requests; samples come by remote write.
+OTLP_SIGNALS: Final = (Signal.TRACES, Signal.METRICS, Signal.LOGS)

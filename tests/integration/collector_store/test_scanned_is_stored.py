@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from collector.model import Signal
+from collector.model import OTLP_SIGNALS
 from collector.testing_random import odd_request
 from collector.wire.errors import WireError
 from collector.wire.scan import scan
@@ -33,7 +33,7 @@ def scanned_bodies(signal, seed, limits, now):
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("signal", list(Signal))
+@pytest.mark.parametrize("signal", OTLP_SIGNALS)
 def test_rows_equal_items(store, otlp, tmp_path, signal, seed):
     """A segment of odd bodies is stored whole, and the engine counts what the scan counted."""
     limits = collector_config(load_settings(environ={})).limits

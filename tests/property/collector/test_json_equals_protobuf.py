@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.model import Signal
+from collector.model import OTLP_SIGNALS, Signal
 from collector.testing_random import filled
 from collector.wire.errors import Malformed
 from collector.wire.otlp_json import json_to_protobuf
@@ -42,7 +42,7 @@ def otlp_json(value):
     }
 
 
-@pytest.mark.parametrize("signal", list(Signal))
+@pytest.mark.parametrize("signal", OTLP_SIGNALS)
 @given(seed=st.integers(0, 2**63))
 @settings(max_examples=150, deadline=None)
 @example(seed=0)
