@@ -82,7 +82,7 @@ def _nan_bounds(_t: int, _key: str, block: Block) -> Block:
 
 
 def _no_requests(_t: int, _key: str, block: Block) -> Block:
-    arms = []
+    arms: list[CountArm | HistogramArm | None] = []
     for arm in (block.baseline, block.canary):
         if isinstance(arm, HistogramArm):
             arms.append(HistogramArm(arm.bounds, np.zeros(len(arm.counts), dtype=np.int64)))
