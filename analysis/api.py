@@ -93,6 +93,20 @@ class Desk:
             return self._counted(request, _error(error))
         return await self._answer(request, lambda: work(body))
 
+    async def ask(
+        self,
+        request: Request,
+        work: Callable[[bytes], tuple[int, Any]],
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> Response:
+        """Answer a question that comes as a body; it changes nothing, so nobody shows a token."""
+        try:
+            body = await _limited_body(request, max_bytes)
+        except RequestError as error:
+            return self._counted(request, _error(error))
+        return await self._answer(request, lambda: work(body))
+
     def public_keys(self) -> tuple[str, ...]:
         """``whpk_`` keys that verify the next command; the file is read each time."""
         try:
@@ -333,16 +347,16 @@ def _limit(text: str | None, *, default: int = 100) -> int:
     return params.integer("limit", text, default=default, low=1, high=MAX_LIST)
 
 
-async def _limited_body(request: Request) -> bytes:
+async def _limited_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body. Raises TooLargeError as soon as it is known to be above the limit."""
     parts = bytearray()
     try:
         async for part in request.stream():
             parts += part
-            if len(parts) > MAX_BODY_BYTES:
+            if len(parts) > max_bytes:
                 raise TooLargeError(
-                    f"the body has more than {MAX_BODY_BYTES} bytes",
-                    accepted=f"at most {MAX_BODY_BYTES} bytes",
+                    f"the body has more than {max_bytes} bytes",
+                    accepted=f"at most {max_bytes} bytes",
                 )
     except ClientDisconnect:
         raise BadRequestError("the body ended early", accepted="a whole body") from None

@@ -16,12 +16,14 @@ from typing import Final
 import numpy as np
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 import telemetry
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
 from analysis.decisions.ledger import Ledger
+from analysis.doors.api import add_doors
 from analysis.errors import SecretError, StartError
 from analysis.guards_api import add_guards
 from analysis.metrics import LedgerMetrics, Metrics
@@ -141,14 +143,19 @@ async def _end(looking: asyncio.Task[None]) -> None:
         await asyncio.wait({looking}, timeout=RUNNER_CUT_OFF_S)
 
 
+def _application(desk: Desk) -> FastAPI:
+    app = build_app(desk)
+    add_guards(app, desk, desk.ledger.guards)
+    add_doors(app, desk)
+    return app
+
+
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends quietly on SIGTERM instead of dying of it."""
 
     def __init__(self, desk: Desk, listener: socket.socket) -> None:
-        app = build_app(desk)
-        add_guards(app, desk, desk.ledger.guards)
         config = uvicorn.Config(
-            app,
+            _application(desk),
             http="httptools",
             lifespan="off",
             log_config=None,

@@ -46,6 +46,7 @@ class WalConfig:
     traces_interval_s: float
     metrics_interval_s: float
     samples_interval_s: float
+    logs_interval_s: float
     #: Size at which a segment is closed whatever its age.
     max_segment_bytes: int
     #: Bytes acknowledged or being written but not yet stored; over it senders are told to wait.
@@ -67,9 +68,10 @@ class LimitsConfig:
     max_in_flight_bytes: int
     #: A body that takes longer to arrive is answered 408.
     body_timeout_s: float
-    #: Spans, data points or Prometheus samples of one request.
+    #: Spans, data points, log records or Prometheus samples of one request.
     max_spans: int
     max_points: int
+    max_logs: int
     max_samples: int
     #: Series of Prometheus samples, all that were ever seen; more are refused.
     max_sample_series: int
@@ -77,7 +79,7 @@ class LimitsConfig:
     max_out_of_order_s: float
     #: Attributes, events, links, array elements and buckets of one request, all items together.
     max_elements: int
-    #: Size of one span or metric point, or of a resource; attributes and buckets in one.
+    #: Size of one span, metric point, log record or resource; attributes and buckets in one.
     max_item_bytes: int
     max_attributes: int
     max_buckets: int

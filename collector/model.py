@@ -11,3 +11,4 @@ class Signal(StrEnum):
     TRACES = "traces"
     METRICS = "metrics"
     SAMPLES = "samples"
+    LOGS = "logs"

@@ -33,7 +33,7 @@ from collector.receivers.http import OtlpHttp
 from collector.receivers.in_flight import InFlight
 from collector.receivers.remote_write import RemoteWriteHttp, WriteFirst
 from collector.scrape.errors import BadScrapeFile
-from collector.scrape.otlp_sink import OtlpSink
+from collector.scrape.sample_sink import SampleSink
 from collector.scrape.scraper import Scraper
 from collector.selfmetrics import SelfMetrics
 from collector.sockets import BACKLOG, listening, port_message, require_loopback
@@ -105,6 +105,8 @@ class _Collector:
             stack.callback(store.close)
             # The store has one owner, so nobody else writes this file.
             lives = Lives(config.wal.path, config.overload, self._clock)
+            # Also when the start fails in words: only who dies without a word has no end.
+            stack.callback(lives.ended)
             pipeline = Pipeline(
                 config,
                 store,
@@ -148,7 +150,6 @@ class _Collector:
                 "api_port": api_socket.getsockname()[1],
             }
             lives.ready()
-            stack.callback(lives.ended)
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()
@@ -157,7 +158,7 @@ class _Collector:
         """Raises BadScrapeFile."""
         if not self._config.scrape.config_path:
             return None
-        sink = OtlpSink(pipeline.intake)
+        sink = SampleSink(pipeline.samples)
         return Scraper(self._config.scrape, sink, self._in_flight, self._clock, self._metrics)
 
     async def _scrape(self, scraper: Scraper, pipeline: Pipeline) -> None:

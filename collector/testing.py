@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -81,6 +82,28 @@ def trace_request(
             event.name = name
             event.time_unix_nano = given["start"]
             fill(event.attributes, {"exception.type": "ValueError"})
+    return request
+
+
+def logs_request(
+    resource_attributes: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+) -> ExportLogsServiceRequest:
+    """One resource, one scope; a record needs time, in Unix nanoseconds, and body."""
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    fill(group.resource.attributes, resource_attributes)
+    scope = group.scope_logs.add()
+    scope.scope.name = "tests"
+    for given in records:
+        record = scope.log_records.add()
+        record.time_unix_nano = given["time"]
+        record.observed_time_unix_nano = given.get("observed", 0)
+        record.severity_number = given.get("severity", 9)
+        record.severity_text = given.get("severity_text", "INFO")
+        record.trace_id = given.get("trace_id", b"")
+        record.span_id = given.get("span_id", b"")
+        record.body.string_value = given["body"]
+        fill(record.attributes, given.get("attributes", {}))
     return request
 
 

@@ -12,16 +12,17 @@ from typing import Any, Final
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.model import Signal
-from collector.testing import SECOND_NS, metrics_request, resource, trace_request
+from collector.testing import SECOND_NS, logs_request, metrics_request, resource, trace_request
 
 Rng = np.random.Generator
-Request = ExportTraceServiceRequest | ExportMetricsServiceRequest
+Request = ExportTraceServiceRequest | ExportMetricsServiceRequest | ExportLogsServiceRequest
 
 _TEXTS: Final = ("", "a", "http.route", "service.name", "é√ 🎬", "x" * 200, "\x00\n\t\"'\\", "NaN")
 _DOUBLES: Final = (0.0, -0.0, 1.5, -3.25, 1e308, 5e-324, float("inf"), float("-inf"), float("nan"))
@@ -32,7 +33,7 @@ _MAX_DEPTH: Final = 7
 
 def odd_request(signal: Signal, rng: Rng, now_unix_nano: int, *, bends: int) -> Request:
     """Up to three resources of sane items, then ``bends`` changes anywhere."""
-    make: Callable[[Rng, int], Any] = _sane_spans if signal is Signal.TRACES else _sane_points
+    make: Callable[[Rng, int], Any] = _SANE[signal]
     request: Request = make(rng, now_unix_nano)
     for _ in range(int(rng.integers(3))):
         request.MergeFrom(make(rng, now_unix_nano))
@@ -88,6 +89,20 @@ def _sane_spans(rng: Rng, now_unix_nano: int) -> ExportTraceServiceRequest:
     return trace_request(resource("odd"), spans)
 
 
+def _sane_logs(rng: Rng, now_unix_nano: int) -> ExportLogsServiceRequest:
+    records = [
+        {
+            "time": now_unix_nano - int(rng.integers(0, SECOND_NS)),
+            "trace_id": rng.bytes(16) if rng.random() < 0.5 else b"",
+            "severity": int(rng.integers(0, 25)),
+            "body": "a request took longer",
+            "attributes": {"n": 5, "list": ["a", "b"], "ok": True},
+        }
+        for _ in range(int(rng.integers(0, 5)))
+    ]
+    return logs_request(resource("odd"), records)
+
+
 def _sane_points(rng: Rng, now_unix_nano: int) -> ExportMetricsServiceRequest:
     kind = _KINDS[int(rng.integers(len(_KINDS)))]
     points = []
@@ -109,6 +124,13 @@ def _sane_points(rng: Rng, now_unix_nano: int) -> ExportMetricsServiceRequest:
         )
     temporality = int(rng.integers(1, 3))
     return metrics_request(resource("odd"), f"odd.{kind}", kind, points, temporality)
+
+
+_SANE: Final[dict[Signal, Callable[[Rng, int], Any]]] = {
+    Signal.TRACES: _sane_spans,
+    Signal.METRICS: _sane_points,
+    Signal.LOGS: _sane_logs,
+}
 
 
 def _messages(message: Message) -> Iterator[Message]:

@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import slo_cli  # noqa: PLC0415
 
             return slo_cli.run(options)
+        if options.command == "canary":
+            from davylamp import canary_cli  # noqa: PLC0415
+
+            return canary_cli.run(options)
         settings = config.load_settings(options.config)
         if options.command == "store":
             from davylamp import store_cli  # noqa: PLC0415
@@ -77,8 +81,9 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
     demo.add_argument("--ignore-load", action="store_true", help="run on a busy machine too")
     if not is_process:
         # Not for the processes to load.
-        from davylamp import control_cli, slo_cli, store_cli  # noqa: PLC0415
+        from davylamp import canary_cli, control_cli, slo_cli, store_cli  # noqa: PLC0415
 
+        canary_cli.add_commands(commands)
         slo_cli.add_commands(commands)
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)

@@ -11,7 +11,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -106,6 +106,9 @@ class CanaryConfig:
     share_alpha: float
     incomparable_max_ratio: float  # more blocks than this not comparable => INVALID
     metrics: tuple[MetricConfig, ...]
+    # Optional: a rule that does not say has none of it.
+    warm_up_s: float = field(default=0.0, kw_only=True)  # caches fill: learned from, not judged
+    min_instances_per_arm: int = field(default=1, kw_only=True)  # 1 declares a single instance
 
     def digest(self) -> str:
         """SHA-256 of the rule's canonical JSON: names the rule in evidence."""
@@ -188,11 +191,15 @@ def _checked(
 ) -> dict[str, Any]:
     """Every field present, none unknown, each of its declared type."""
     hints = get_type_hints(kind)
-    wanted = [f.name for f in fields(kind) if f.name not in skip]
+    wanted = {f.name: f.default for f in fields(kind) if f.name not in skip}
     unknown = sorted(set(raw) - set(wanted))
     if unknown:
-        raise CanaryConfigError(where + unknown[0], raw[unknown[0]], f"one of {wanted}")
-    return {name: _convert(where + name, raw.get(name), hints[name]) for name in wanted}
+        raise CanaryConfigError(where + unknown[0], raw[unknown[0]], f"one of {list(wanted)}")
+    return {
+        name: _convert(where + name, raw.get(name), hints[name])
+        for name, default in wanted.items()
+        if name in raw or default is MISSING
+    }
 
 
 def _convert(where: str, value: Any, kind: Any) -> Any:
@@ -221,6 +228,8 @@ def _check_ranges(c: CanaryConfig) -> None:
     _in("min_bake_s", c.min_bake_s, 0, c.horizon_s)
     for name in ("min_looks", "min_requests_fail", "min_requests_pass", "group_min_count"):
         _in(name, getattr(c, name), 1, math.inf)
+    _in("warm_up_s", c.warm_up_s, 0, c.horizon_s, high_open=True)
+    _in("min_instances_per_arm", c.min_instances_per_arm, 1, 10_000)
     _in("slo_min_requests", c.slo_min_requests, 1, math.inf)
     _in("group_max_s", c.group_max_s, 0, math.inf)
     _in("declared_canary_share_ratio", c.declared_canary_share_ratio, 0, 1, high_open=True)

@@ -9,11 +9,12 @@ from typing import Any
 
 from analysis.blocks import Block, CountArm
 from analysis.canary.config import CanaryConfig, MetricConfig
-from analysis.canary.evidence import Effect, MetricLook, MetricState
+from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
 from analysis.canary.tuning import share_bets
 from analysis.stats.confidence_sequence import compare_shares
-from analysis.stats.ratio_eprocess import ShareProcess, anytime_p_value
+from analysis.stats.dispersion import ENOUGH_FOR_COUNTS, IndependentEvidence, tempered
+from analysis.stats.ratio_eprocess import ShareProcess, anytime_p_value, rest_to_horizon
 
 _S = 1e-9  # seconds per nanosecond
 
@@ -32,9 +33,15 @@ class CountMetric:
         self.weight = weight
         self._rule = rule
         self.feed = BlockFeed(key)
-        bets = share_bets(config.expected_bad_ratio, is_split=bool(split))
+        bets = share_bets(
+            config.expected_bad_ratio,
+            margin=config.fail_margin,
+            is_split=bool(split),
+            goal_log_e=-math.log(rule.alpha * weight),
+        )
         self._worse = ShareProcess(config.fail_margin, +1, bets)
         self._safe = None if split else ShareProcess(config.pass_margin, -1, bets)
+        self._evidence = IndependentEvidence(1, ENOUGH_FOR_COUNTS)
         self._totals = [0, 0, 0, 0]  # bad, n of the baseline, bad, n of the canary
         # Difference of shares, each group weighted by n_a n_b / n (Mantel-Haenszel): under a
         # ramping split the pooled shares of a drifting system differ without any cause.
@@ -46,12 +53,24 @@ class CountMetric:
         self._window: deque[tuple[int, int, int, int, int]] = deque()
 
     @property
+    def dispersion_ratio(self) -> float:
+        """Counted events per independent event, 1 while more is not shown."""
+        return float(self._evidence.ratio)
+
+    @property
     def log_e(self) -> float:
-        return self._worse.log_e
+        """Log evidence of "worse", of independent events."""
+        return self._evidence.log_e
 
     @property
     def max_log_e(self) -> float:
-        return self._worse.max_log_e
+        """The highest ``log_e`` was at the end of any group."""
+        return self._evidence.max_log_e
+
+    @property
+    def _safe_log_e(self) -> float:
+        found = -math.inf if self._safe is None else self._safe.log_e
+        return float(tempered(found, self.dispersion_ratio))
 
     @property
     def requests(self) -> tuple[int, int]:
@@ -63,6 +82,8 @@ class CountMetric:
         for block in self.feed.take(blocks):
             assert isinstance(block.baseline, CountArm)
             assert isinstance(block.canary, CountArm)
+            if self.feed.is_warming_up(block, self._rule.warm_up_s):
+                continue
             a, b = block.baseline, block.canary
             new = [a.total - a.good, a.total, b.total - b.good, b.total]
             self._totals = [x + y for x, y in zip(self._totals, new, strict=True)]
@@ -82,14 +103,21 @@ class CountMetric:
         keep = 0.5 ** (seconds / self._rule.history_half_life_s)
         bad_a, n_a, bad_b, n_b = self._group
         if n_a > 0 and n_b > 0:
-            self._worse.step(bad_a, n_a, bad_b, n_b, keep)
+            left = rest_to_horizon(self._elapsed_s(), self._rule.horizon_s)
+            self._worse.step(bad_a, n_a, bad_b, n_b, keep, left_ratio=left)
             if self._safe is not None:
                 self._safe.step(bad_a, n_a, bad_b, n_b, keep)
+            self._evidence.step([(bad_a, n_a, bad_b, n_b)], self._worse.log_e)
             self._excess += (bad_b * n_a - bad_a * n_b) / (n_a + n_b)
             self._excess_weight += n_a * n_b / (n_a + n_b)
             self.blocks_used += self._group_blocks
         self._group = [0, 0, 0, 0]
         self._group_start_unix_nano, self._group_blocks = None, 0
+
+    def _elapsed_s(self) -> float:
+        """From the first block to the start of this group: known before the group is."""
+        first, start = self.feed.first_paired_unix_nano, self._group_start_unix_nano
+        return 0.0 if first is None or start is None else (start - first) * _S
 
     def bad_arms(self, now_unix_nano: int) -> tuple[bool, bool]:
         """Whether (baseline, canary) miss their objective over the recent window."""
@@ -108,7 +136,7 @@ class CountMetric:
     @property
     def certified(self) -> bool:
         """Whether "bad share higher by less than the pass margin" is shown."""
-        return self._safe is not None and self._safe.log_e >= -math.log(self._rule.pass_alpha)
+        return self._safe_log_e >= -math.log(self._rule.pass_alpha)
 
     @property
     def practical(self) -> bool:
@@ -135,7 +163,7 @@ class CountMetric:
             if skipped.get("baseline_only", 0) or skipped.get("canary_only", 0):
                 return MetricState.SILENT if self.requests == (0, 0) else MetricState.LEARNING
             return MetricState.LEARNING
-        if self._worse.max_log_e >= -math.log(self._rule.alpha * self.weight):
+        if self.max_log_e >= -math.log(self._rule.alpha * self.weight):
             return MetricState.WORSE
         if self.log_e >= self._rule.suspect_log_e:
             return MetricState.SUSPECT
@@ -158,7 +186,7 @@ class CountMetric:
             effects = (Effect(*found.ratio, "ratio", "ratio of shares"),)
             for arm, low, high in zip(arms, found.low, found.high, strict=True):
                 arm["bad_ratio_low"], arm["bad_ratio_high"] = low, high
-        certificates = {} if self._safe is None else {"share": self._safe.log_e}
+        certificates = {} if self._safe is None else {"share": self._safe_log_e}
         return MetricLook(
             name=self.config.name,
             kind=str(self.config.kind),
@@ -167,7 +195,8 @@ class CountMetric:
             critical=self.config.critical and not self.split,
             weight=self.weight,
             log_e_value=self.log_e,
-            p_value=anytime_p_value(self._worse.max_log_e),
+            p_value=anytime_p_value(self.max_log_e),
+            dispersion_ratio=self.dispersion_ratio,
             certificates=certificates,
             baseline=arms[0],
             canary=arms[1],
@@ -187,6 +216,7 @@ class CountMetric:
             f"{self.config.label}{where}: {bad_b} of {n_b} ({bad_b / max(n_b, 1):.2%}) on the "
             f"canary against {bad_a} of {n_a} ({bad_a / max(n_a, 1):.2%}) on the baseline, "
             f"{100 * estimate:+.1f} points (interval {100 * low:+.1f} to {100 * high:+.1f})"
+            f"{in_bursts(self.dispersion_ratio)}"
         )
 
     def to_state(self) -> dict[str, Any]:
@@ -196,6 +226,7 @@ class CountMetric:
             "feed": self.feed.to_state(),
             "worse": self._worse.to_state(),
             "safe": None if self._safe is None else self._safe.to_state(),
+            "evidence": self._evidence.to_state(),
             "totals": self._totals,
             "excess": [self._excess, self._excess_weight],
             "group": self._group,
@@ -211,6 +242,7 @@ class CountMetric:
         self._worse.restore(state["worse"])
         if self._safe is not None:
             self._safe.restore(state["safe"])
+        self._evidence.restore(state["evidence"])
         self._totals = [int(v) for v in state["totals"]]
         self._excess, self._excess_weight = (float(v) for v in state["excess"])
         self._group = [int(v) for v in state["group"]]

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     CANARY_SILENT = "canary_silent"  # INCONCLUSIVE
     BASELINE_SILENT = "baseline_silent"  # INCONCLUSIVE
     NO_DATA = "no_data"  # INCONCLUSIVE
+    TOO_FEW_INSTANCES = "too_few_instances"  # INCONCLUSIVE: one machine could be the cause
     BOTH_BAD = "both_bad"  # INCONCLUSIVE: a common cause, neither promote nor roll back
     BASELINE_BAD = "baseline_bad"  # INCONCLUSIVE: no healthy yardstick
     UNDECIDED_AT_HORIZON = "undecided_at_horizon"  # INCONCLUSIVE
@@ -88,6 +89,8 @@ class MetricLook:
     ``log_e_value`` is the natural log of the evidence that the canary is worse, ``p_value`` the
     anytime-valid p-value ``min(1, 1 / max E so far)``; ``certificates`` are the log e-values
     of the claims "safe within the margin", each to be compared with ``log(1 / pass_alpha)``.
+    All of them are of independent events: ``dispersion_ratio`` counted events are one (1 unless
+    bursts of alike events are shown; :mod:`analysis.stats.dispersion`).
     """
 
     name: str
@@ -98,6 +101,7 @@ class MetricLook:
     weight: float
     log_e_value: float
     p_value: float
+    dispersion_ratio: float
     certificates: Mapping[str, float]
     baseline: Mapping[str, float | int | None]
     canary: Mapping[str, float | int | None]
@@ -116,6 +120,7 @@ class MetricLook:
             "weight": self.weight,
             "log_e_value": _finite(self.log_e_value),
             "p_value": _finite(self.p_value),
+            "dispersion_ratio": self.dispersion_ratio,
             "certificates": {k: _finite(v) for k, v in self.certificates.items()},
             "baseline": {k: _finite(v) for k, v in self.baseline.items()},
             "canary": {k: _finite(v) for k, v in self.canary.items()},
@@ -201,6 +206,13 @@ class Look:
             "rule_digest": self.rule_digest,
             "code_version": self.code_version,
         }
+
+
+def in_bursts(dispersion_ratio: float) -> str:
+    """Words for a description: "" when events are independent."""
+    if dispersion_ratio <= 1.0:
+        return ""
+    return f"; events come in bursts, {dispersion_ratio:.1f} are counted as one"
 
 
 def _finite(value: float | None) -> float | int | None:

@@ -86,6 +86,21 @@ def split_gate(log_e: float, traffic: tuple[int, int], config: CanaryConfig) -> 
     return Gate(VerdictKind.INVALID, Reason.SAMPLE_RATIO_MISMATCH, text, True, None)
 
 
+def instances_gate(metrics: Sequence[Metric], config: CanaryConfig) -> Gate | None:
+    """Fewer instances than the rule asks for: one bad machine would pass for the release."""
+    for metric in metrics:
+        for arm, count in sorted(metric.feed.instances.items()):
+            if metric.config.required and count < config.min_instances_per_arm:
+                text = (
+                    f"The {arm} reports {metric.config.name} from {count} instances, the rule asks "
+                    f"for {config.min_instances_per_arm}: one machine's fault could not be told "
+                    "from the release's."
+                )
+                why = Reason.TOO_FEW_INSTANCES
+                return Gate(VerdictKind.INCONCLUSIVE, why, text, False, metric.config.name)
+    return None
+
+
 def comparable_gate(metrics: Sequence[Metric], config: CanaryConfig) -> Gate | None:
     """Most blocks of a critical metric have layouts that cannot be compared."""
     for metric in metrics:

@@ -10,17 +10,20 @@ import numpy as np
 
 from analysis.blocks import Block, HistogramArm
 from analysis.canary.config import CanaryConfig, MetricConfig
-from analysis.canary.evidence import Effect, MetricLook, MetricState
+from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
-from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, RANK_BETS
+from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, rank_bets
 from analysis.stats.confidence_sequence import quantile_ratio
-from analysis.stats.layouts import bucket_quantile
+from analysis.stats.dispersion import ENOUGH_FOR_DURATIONS, IndependentEvidence, tempered
+from analysis.stats.layouts import bucket_quantile, count_surely_above
 from analysis.stats.noninferiority import QuantileCertificate
 from analysis.stats.past import PastCounts
 from analysis.stats.rank_eprocess import Arm, RankProcess
 from analysis.stats.ratio_eprocess import anytime_p_value
 
 _S = 1e-9  # seconds per nanosecond
+# Events above these quantiles are looked at for bursts.
+_MARKS = (0.5, 0.9)
 # Quantiles shown, with the events per arm before a point estimate of them means anything.
 _QUANTILES = ((0.5, 30), (0.9, 60), (0.95, 400), (0.99, 3000))
 
@@ -36,7 +39,7 @@ class HistogramMetric:
         self.weight = weight
         self._rule = rule
         self.feed = BlockFeed(key)
-        self._worse = RankProcess(config.fail_margin, RANK_BETS)
+        self._worse = RankProcess(config.fail_margin, rank_bets(config.fail_margin))
         self._safe = {
             "p50": QuantileCertificate(
                 0.5, config.pass_margin, config.pass_share_margin_p50, CERTIFY_LEARN_MIN_COUNT
@@ -45,6 +48,7 @@ class HistogramMetric:
                 0.9, config.pass_margin_p90, config.pass_share_margin_p90, CERTIFY_LEARN_MIN_COUNT
             ),
         }
+        self._evidence = IndependentEvidence(len(_MARKS), ENOUGH_FOR_DURATIONS)
         self._recent = PastCounts()  # for bets, forgetting
         self._all = PastCounts()  # for intervals, remembering
         # For estimates: blocks weighted so that both arms cover the same time evenly. A ramping
@@ -56,12 +60,23 @@ class HistogramMetric:
         self.blocks_used = 0
 
     @property
+    def dispersion_ratio(self) -> float:
+        """Counted events per independent event, 1 while more is not shown."""
+        return float(self._evidence.ratio)
+
+    @property
     def log_e(self) -> float:
-        return self._worse.log_e
+        """Log evidence of "worse", of independent events."""
+        return self._evidence.log_e
 
     @property
     def max_log_e(self) -> float:
-        return self._worse.max_log_e
+        """The highest ``log_e`` was at the end of any group."""
+        return self._evidence.max_log_e
+
+    def _certificates(self) -> dict[str, float]:
+        ratio = self.dispersion_ratio
+        return {name: float(tempered(c.log_e, ratio)) for name, c in self._safe.items()}
 
     @property
     def requests(self) -> tuple[int, int]:
@@ -80,6 +95,9 @@ class HistogramMetric:
         for block in self.feed.take(blocks):
             assert isinstance(block.baseline, HistogramArm)
             assert isinstance(block.canary, HistogramArm)
+            if self.feed.is_warming_up(block, self._rule.warm_up_s):
+                self._recent.add(0, *_arm(block.baseline))
+                continue
             self._join(block, _arm(block.baseline), _arm(block.canary))
 
     def _join(self, block: Block, baseline: Arm, canary: Arm) -> None:
@@ -108,6 +126,8 @@ class HistogramMetric:
             self._worse.step(self._group, self._recent)
             for certificate in self._safe.values():
                 certificate.step(self._group, self._recent)
+            marked = [self._slower_than(p, n_a, n_b) for p in _MARKS]
+            self._evidence.step(marked, self._worse.log_e)
             self.blocks_used += self._group_blocks
         self._recent.forget(0.5 ** (seconds / self._rule.history_half_life_s))
         for baseline, canary in self._group:
@@ -120,6 +140,15 @@ class HistogramMetric:
                 self._matched.add(1, canary[0], (1.0 - share_b) * canary[1].astype(np.float64))
         self._group, self._group_blocks = [], 0
 
+    def _slower_than(self, p: float, n_a: int, n_b: int) -> tuple[int, int, int, int]:
+        """Events of the group above the baseline's past quantile, and all, per arm."""
+        edge = self._recent.edge_near(0, p)
+        if edge is None:
+            return 0, n_a, 0, n_b
+        k_a = sum(count_surely_above(*baseline, edge) for baseline, _ in self._group)
+        k_b = sum(count_surely_above(*canary, edge) for _, canary in self._group)
+        return k_a, n_a, k_b, n_b
+
     def bad_arms(self, now_unix_nano: int) -> tuple[bool, bool]:
         """Durations carry no objective of their own."""
         del now_unix_nano
@@ -129,7 +158,7 @@ class HistogramMetric:
     def certified(self) -> bool:
         """Whether "slower by less than the pass margins" is shown at p50 and at p90."""
         need = -math.log(self._rule.pass_alpha)
-        return not self.constant and all(c.log_e >= need for c in self._safe.values())
+        return not self.constant and all(log_e >= need for log_e in self._certificates().values())
 
     @property
     def practical(self) -> bool:
@@ -156,7 +185,7 @@ class HistogramMetric:
             return MetricState.LEARNING
         if self.constant:
             return MetricState.CONSTANT
-        if self._worse.max_log_e >= -math.log(self._rule.alpha * self.weight):
+        if self.max_log_e >= -math.log(self._rule.alpha * self.weight):
             return MetricState.WORSE
         if self.log_e >= self._rule.suspect_log_e:
             return MetricState.SUSPECT
@@ -206,8 +235,9 @@ class HistogramMetric:
             critical=self.config.critical,
             weight=self.weight,
             log_e_value=self.log_e,
-            p_value=anytime_p_value(self._worse.max_log_e),
-            certificates={name: c.log_e for name, c in self._safe.items()},
+            p_value=anytime_p_value(self.max_log_e),
+            dispersion_ratio=self.dispersion_ratio,
+            certificates=self._certificates(),
             baseline=self._summary(0),
             canary=self._summary(1),
             effect=main,
@@ -235,7 +265,7 @@ class HistogramMetric:
             f"{self.config.label}: p{100 * p:g} about {quantiles[1]:.3g} {self.config.unit} on "
             f"the canary against {quantiles[0]:.3g} {self.config.unit} on the baseline, "
             f"{estimate:.2f} times (interval {effect.low or 0.0:.2f} to {high}), "
-            f"from {n_b} and {n_a} requests"
+            f"from {n_b} and {n_a} requests{in_bursts(self.dispersion_ratio)}"
         )
 
     def to_state(self) -> dict[str, Any]:
@@ -245,6 +275,7 @@ class HistogramMetric:
             "feed": self.feed.to_state(),
             "worse": self._worse.to_state(),
             "safe": {name: c.to_state() for name, c in self._safe.items()},
+            "evidence": self._evidence.to_state(),
             "recent": self._recent.to_state(),
             "all": self._all.to_state(),
             "matched": self._matched.to_state(),
@@ -263,6 +294,7 @@ class HistogramMetric:
         self._worse.restore(state["worse"])
         for name, certificate in self._safe.items():
             certificate.restore(state["safe"][name])
+        self._evidence.restore(state["evidence"])
         self._recent.restore(state["recent"])
         self._all.restore(state["all"])
         self._matched.restore(state["matched"])

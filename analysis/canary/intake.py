@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from analysis.blocks import ArmData, Block, BlockState, CountArm
 
@@ -25,6 +28,7 @@ class BlockFeed:
         self.skipped: dict[str, int] = {}
         self.first_paired_unix_nano: int | None = None
         self.heard_unix_nano: dict[str, int] = {}  # arm -> end of its last block
+        self.instances: dict[str, int] = {}  # arm -> instances in its last paired block
 
     @property
     def digest(self) -> str:
@@ -44,9 +48,19 @@ class BlockFeed:
             if state is BlockState.PAIRED:
                 if self.first_paired_unix_nano is None:
                     self.first_paired_unix_nano = block.start_unix_nano
+                for name, arm in (("baseline", block.baseline), ("canary", block.canary)):
+                    self.instances[name] = arm.instance_count if arm is not None else 0
                 yield block
             else:
                 self.skipped[str(state)] = self.skipped.get(str(state), 0) + 1
+
+    def is_warming_up(self, block: Block, warm_up_s: float) -> bool:
+        """Whether a block just taken starts within the warm-up; it is then counted as skipped."""
+        assert self.first_paired_unix_nano is not None
+        if (block.start_unix_nano - self.first_paired_unix_nano) * 1e-9 >= warm_up_s:
+            return False
+        self.skipped["warm_up"] = self.skipped.get("warm_up", 0) + 1
+        return True
 
     def _state(self, block: Block) -> BlockState:
         if block.start_unix_nano < self._end_unix_nano:
@@ -70,6 +84,7 @@ class BlockFeed:
             "skipped": dict(self.skipped),
             "first_paired_unix_nano": self.first_paired_unix_nano,
             "heard_unix_nano": dict(self.heard_unix_nano),
+            "instances": dict(self.instances),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -81,6 +96,7 @@ class BlockFeed:
         first = state["first_paired_unix_nano"]
         self.first_paired_unix_nano = None if first is None else int(first)
         self.heard_unix_nano = {str(k): int(v) for k, v in state["heard_unix_nano"].items()}
+        self.instances = {str(k): int(v) for k, v in state["instances"].items()}
 
 
 def _chain(previous: str, block: Block) -> str:
@@ -102,5 +118,10 @@ def _canonical(arm: ArmData | None) -> list[Any] | None:
         return None
     if isinstance(arm, CountArm):
         return [arm.good, arm.total, arm.instance_count]
-    bounds = [repr(float(b)) for b in arm.bounds]
-    return [bounds, [int(c) for c in arm.counts], arm.instance_count]
+    bounds = _bounds(np.asarray(arm.bounds, dtype=np.float64).tobytes())
+    return [bounds, np.asarray(arm.counts).tolist(), arm.instance_count]
+
+
+@lru_cache(maxsize=64)
+def _bounds(as_bytes: bytes) -> tuple[str, ...]:
+    return tuple(repr(b) for b in np.frombuffer(as_bytes).tolist())

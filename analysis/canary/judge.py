@@ -25,12 +25,19 @@ from analysis.canary.config import CanaryConfig, MetricConfig, MetricKind, parse
 from analysis.canary.count_metric import CountMetric
 from analysis.canary.errors import CanaryInputError, CanaryStateError
 from analysis.canary.evidence import Look, Reason, Verdict, VerdictKind
-from analysis.canary.gates import Gate, comparable_gate, objective_gate, silence_gate, split_gate
+from analysis.canary.gates import (
+    Gate,
+    comparable_gate,
+    instances_gate,
+    objective_gate,
+    silence_gate,
+    split_gate,
+)
 from analysis.canary.histogram_metric import HistogramMetric
 from analysis.stats.srm import log_e_split
 
 # Names the code in evidence; a change of any rule in this package changes it.
-CODE_VERSION = "2026.11.0/sequential-2"
+CODE_VERSION = "2026.11.0/sequential-3"
 
 _S = 1e-9  # seconds per nanosecond
 
@@ -137,6 +144,7 @@ class CanaryJudge:
         return (
             silence_gate(metrics, self.config, self._started_unix_nano, now)
             or split_gate(self._split_log_e(), self._traffic(), self.config)
+            or instances_gate(metrics, self.config)
             or comparable_gate(metrics, self.config)
             or objective_gate(metrics, now)
         )
@@ -257,6 +265,8 @@ class CanaryJudge:
                 "checked": bool(declared),
                 "log_e_value": self._split_log_e(),
                 "threshold_log_e": -math.log(self.config.share_alpha),
+                "instances": self._instances(),
+                "min_instances_per_arm": self.config.min_instances_per_arm,
                 "splits_not_judged": dict(self._skipped_splits),
             },
             inputs_digest=self.inputs_digest(),
@@ -275,6 +285,14 @@ class CanaryJudge:
         counts = [m for m in metrics if isinstance(m, CountMetric)]
         outside = [m for m in counts if not m.config.service_scoped]
         return (outside or counts or metrics)[0].requests
+
+    def _instances(self) -> dict[str, int]:
+        """Most instances per arm that reported a metric in its last paired block."""
+        found: dict[str, int] = {}
+        for metric in self._overall.values():
+            for arm, count in metric.feed.instances.items():
+                found[arm] = max(found.get(arm, 0), count)
+        return found
 
     def _split_log_e(self) -> float:
         declared = self.config.declared_canary_share_ratio

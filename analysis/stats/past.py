@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,28 +81,8 @@ class PastCounts:
         return float((above + inside * self.counts[arm, k]) / total)
 
     def shares_moved_by(self, ratio: float) -> Floats:
-        """Per edge the share of the baseline that values ``ratio`` > 1 times larger move across it.
-
-        Mass is taken as even in the logarithm inside a bucket (even in the value where the bucket
-        starts at or below zero).
-        """
-        total = self.total(0)
-        if total <= 0:
-            return np.zeros(len(self.edges))
-        above = np.cumsum(self.counts[0][::-1])[::-1]  # in bucket k and higher
-        # Bucket of the moved edge; edges at or below zero move nothing.
-        at = np.minimum(np.searchsorted(self.edges, self.edges / ratio), np.arange(len(self.edges)))
-        high = self.edges[at]
-        low = np.where(at > 0, self.edges[at - 1], np.minimum(high, 0.0))
-        start = self.edges / ratio
-        with np.errstate(divide="ignore", invalid="ignore"):
-            in_log = np.log(high / start) / np.log(high / low)
-            in_value = (high - start) / (high - low)
-        inside = np.where(low > 0, in_log, in_value)
-        inside = np.where(np.isfinite(inside), np.clip(inside, 0.0, 1.0), 0.0)
-        reached = above[at + 1] + inside * self.counts[0][at]
-        moved: Floats = np.maximum(reached - above[1:], 0.0) / total
-        return moved
+        """:func:`shares_moved` of the baseline."""
+        return shares_moved(self.edges, self.counts[0], ratio)
 
     def step_ratio_at(self, p: float) -> float:
         """Upper over lower edge of the baseline's bucket holding quantile ``p``; inf if unknown."""
@@ -121,3 +102,33 @@ class PastCounts:
         """Take over what :meth:`to_state` returned."""
         self.edges = np.array(state["edges"], dtype=float)
         self.counts = np.array(state["counts"], dtype=float).reshape(2, len(self.edges) + 1)
+
+
+def shares_moved(edges: Floats, counts: Floats, ratio: float) -> Floats:
+    """Per edge the share that values ``ratio`` > 1 times larger move across it.
+
+    ``counts`` (..., buckets), the result (..., edges). Mass is taken as even in the logarithm
+    inside a bucket (even in the value where the bucket starts at or below zero).
+    """
+    at, inside = _carried(edges.tobytes(), ratio)
+    total = counts.sum(axis=-1, keepdims=True)
+    above = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]  # in bucket k and higher
+    reached = above[..., at + 1] + inside * counts[..., at]
+    moved: Floats = np.maximum(reached - above[..., 1:], 0.0) / np.where(total > 0, total, 1.0)
+    return moved
+
+
+@lru_cache(maxsize=256)
+def _carried(edges_bytes: bytes, ratio: float) -> tuple[Ints, Floats]:
+    """Per edge the bucket of edge / ratio, and the part of it that crosses the edge."""
+    edges = np.frombuffer(edges_bytes)
+    # Bucket of the moved edge; edges at or below zero move nothing.
+    at = np.minimum(np.searchsorted(edges, edges / ratio), np.arange(len(edges)))
+    high = edges[at]
+    low = np.where(at > 0, edges[at - 1], np.minimum(high, 0.0))
+    start = edges / ratio
+    with np.errstate(divide="ignore", invalid="ignore"):
+        in_log = np.log(high / start) / np.log(high / low)
+        in_value = (high - start) / (high - low)
+    inside = np.where(low > 0, in_log, in_value)
+    return at, np.where(np.isfinite(inside), np.clip(inside, 0.0, 1.0), 0.0)

@@ -20,8 +20,8 @@ depends on the unit.
 Counts that straddle buckets of the layout are placed where they help least (baseline high,
 canary low), so differing, coarsened or misaligned layouts cost power, never validity.
 
-Where buckets are wider than the margin, dividing would shift a count by a whole bucket and hide
-what matters. There the null is about shares at every edge x_k instead: ``P_canary(X > x_k) <=
+Where the margin is far from whole buckets, dividing would shift a count by up to a bucket more and
+hide what matters. There the null is about shares at every edge x_k instead: ``P_canary(X > x_k) <=
 P_baseline(X > x_k) + d_k``, d_k being the share the margin would move across x_k, read from the
 baseline's past by interpolation inside buckets. With g_k = n r_k / (n_a + n_b r_k), increasing,
 summation by parts bounds the bracket of AM-GM by ``n + n_b sum_k d_k (g_{k+1} - g_k)``; e is
@@ -30,6 +30,7 @@ divided by that excess to the power n. Exact for the d used, in every block.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,13 +40,14 @@ from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
 from analysis.stats.layouts import Floats, Ints, highest_bucket, lowest_bucket
-from analysis.stats.past import PastCounts
+from analysis.stats.past import PastCounts, shares_moved
 from analysis.stats.projection import log_mean_exp
 
 Arm = tuple[Floats, Ints]  # edges, counts
 
-# Buckets up to this many margins wide are fine enough to divide by the margin.
-_FINE_MARGINS = 1.5
+# Dividing by the margin moves counts by whole buckets, rounded against the claim. It is done where
+# that widens the margin by at most this ratio.
+_ROUNDING_MAX = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,43 +92,19 @@ class RankProcess:
         n_b = float(sum(canary[1].sum() for _, canary in parts))
         if n_a <= 0 or n_b <= 0 or past.total(0) < self._bets.learn_min_count:
             return
-        is_fine = past.step_ratio_at(0.5) <= 1.0 + _FINE_MARGINS * self._margin
-        divisor = 1.0 + self._margin if is_fine else 1.0
-        log_r = self._log_ratios(past, divisor)
-        log_low = np.log((n_a + n_b * np.exp(log_r)) / (n_a + n_b))
-        gain: Floats = np.zeros(len(self._weights))
+        plan = BetPlan.of(past.edges, past.counts, self._margin, self._bets)
+        baseline_counts, canary_counts = np.zeros((2, len(past.edges) + 1))
         for baseline, canary in parts:
             a_at = highest_bucket(baseline[0], past.edges)
-            b_at = lowest_bucket(canary[0], past.edges, divisor)
-            a_used, b_used = baseline[1] > 0, canary[1] > 0
-            gain = gain - log_low[:, a_at[a_used]] @ baseline[1][a_used]
-            gain = gain + (log_r - log_low)[:, b_at[b_used]] @ canary[1][b_used]
-        if not is_fine:
-            moved = past.shares_moved_by(1.0 + self._margin)
-            rises = np.diff(np.exp(log_r - log_low), axis=1)
-            gain = gain - (n_a + n_b) * np.log1p(n_b / (n_a + n_b) * (rises @ moved))
+            b_at = lowest_bucket(canary[0], past.edges, plan.divisor)
+            size = len(past.edges) + 1
+            baseline_counts += np.bincount(a_at, weights=baseline[1], minlength=size)
+            canary_counts += np.bincount(b_at, weights=canary[1], minlength=size)
+        gain = plan.gains(baseline_counts, canary_counts)
         self._logs = self._logs + gain
         self.log_e = float(log_mean_exp(self._logs, self._weights))
         self.max_log_e = max(self.max_log_e, self.log_e)
         self.blocks += 1
-
-    def _log_ratios(self, past: PastCounts, divisor: float) -> Floats:
-        """Shape (alternatives, buckets), non-decreasing along buckets."""
-        base = past.counts[0]
-        total = base.sum() + 1.0
-        rank = (np.cumsum(base) - 0.5 * base + 0.5) / total
-        score = ndtri(np.clip(rank, 1e-9, 1 - 1e-9))
-        rows = [shift * score for shift in self._bets.shifts]
-        share = (base + 1.0 / len(base)) / total
-        at = lowest_bucket(past.edges, past.edges, divisor)
-        for part, times in self._bets.tails:
-            moved = np.diff(part * past.shares_moved_by(times), prepend=0.0, append=0.0)
-            rows.append(_risen(_placed(at, share - moved), share))
-        seen, prior = _placed(at, past.counts[1]), self._bets.learned_prior_count
-        rows.append(_risen((seen + prior * share) / (seen.sum() + prior), share))
-        tilt = np.stack(rows)
-        result: Floats = tilt - np.log(np.exp(tilt) @ share)[:, None]
-        return result
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able; floats survive exactly."""
@@ -148,13 +126,112 @@ class RankProcess:
         self.blocks = int(state["blocks"])
 
 
-def _placed(at: Ints, weights: Floats) -> Floats:
-    """``weights`` moved to the buckets ``at``."""
-    return np.bincount(at, weights=weights, minlength=len(weights)).astype(np.float64)
+@dataclass(frozen=True, slots=True)
+class BetPlan:
+    """What is bet on one block, from the past alone.
+
+    ``log_r`` (..., alternatives, buckets) rises along buckets. ``moved`` (..., buckets - 1) is the
+    share the margin carries over each edge; ``None`` where the canary is divided by ``divisor``
+    instead. Leading axes are studies side by side on one layout.
+    """
+
+    log_r: Floats
+    divisor: float
+    moved: Floats | None
+
+    @classmethod
+    def of(cls, edges: Floats, counts: Floats, margin: float, bets: RankBets) -> BetPlan:
+        """Plan from past ``counts`` (..., 2, buckets) of baseline and canary.
+
+        Where the baseline's median lies, buckets decide whether dividing costs too much.
+        """
+        base = counts[..., 0, :]
+        is_fine = _is_fine(edges, base, margin)
+        divisor = 1.0 + margin if is_fine else 1.0
+        moved = None if is_fine else shares_moved(edges, base, 1.0 + margin)
+        return cls(_log_ratios(edges, counts, divisor, bets), divisor, moved)
+
+    def gains(self, a: Floats, b: Floats) -> Floats:
+        """Log e-values (..., alternatives) of a block with counts (..., buckets) on the layout.
+
+        ``b`` is already placed through the divisor. Both arms must have events.
+        """
+        n_a, n_b = a.sum(axis=-1)[..., None, None], b.sum(axis=-1)[..., None, None]
+        n = n_a + n_b
+        log_low = np.log((n_a + n_b * np.exp(self.log_r)) / n)
+        both = (a + b)[..., None]
+        gain = (self.log_r @ b[..., None] - log_low @ both)[..., 0]
+        if self.moved is not None:
+            rises = np.diff(np.exp(self.log_r - log_low), axis=-1)
+            excess = (n_b / n)[..., 0] * (rises @ self.moved[..., None])[..., 0]
+            gain = gain - n[..., 0] * np.log1p(excess)
+        result: Floats = gain
+        return result
+
+
+def _is_fine(edges: Floats, base: Floats, margin: float) -> bool:
+    """Whether the margin is close to whole buckets where every study's median lies."""
+    if margin <= 0:
+        return False
+    below = np.cumsum(base, axis=-1)
+    if len(edges) < 2 or not np.all(below[..., -1] > 0):
+        return False
+    k = np.sum(below < 0.5 * below[..., -1:], axis=-1)
+    k = np.clip(k, 1, len(edges) - 1)
+    low, high = edges[k - 1], edges[k]
+    if np.any(low <= 0):
+        return False
+    wanted = math.log1p(margin) / np.log(high / low)  # buckets
+    return bool(np.all(np.ceil(wanted - 1e-3) <= wanted * (1.0 + _ROUNDING_MAX)))
+
+
+def _log_ratios(edges: Floats, counts: Floats, divisor: float, bets: RankBets) -> Floats:
+    """Shape (..., alternatives, buckets), non-decreasing along buckets."""
+    base = counts[..., 0, :]
+    total = base.sum(axis=-1, keepdims=True) + 1.0
+    rank = (np.cumsum(base, axis=-1) - 0.5 * base + 0.5) / total
+    score = ndtri(np.clip(rank, 1e-9, 1 - 1e-9))
+    share = (base + 1.0 / base.shape[-1]) / total
+    at = lowest_bucket(edges, edges, divisor)
+    own = []
+    for part, times in bets.tails:
+        moved = np.diff(part * shares_moved(edges, base, times), prepend=0.0, append=0.0)
+        own.append(placed(at, share - moved))
+    seen, prior = placed(at, counts[..., 1, :]), bets.learned_prior_count
+    own.append((seen + prior * share) / (seen.sum(axis=-1, keepdims=True) + prior))
+    shifts = np.array(bets.shifts)[:, None] * score[..., None, :]
+    tilt = np.concatenate([shifts, _risen(np.stack(own, axis=-2), share)], axis=-2)
+    result: Floats = tilt - np.log(np.exp(tilt) @ share[..., None])
+    return result
+
+
+def placed(at: Ints, weights: Floats) -> Floats:
+    """``weights`` (..., buckets) moved to the buckets ``at``, which do not fall."""
+    starts = np.flatnonzero(np.diff(at, prepend=-1))
+    if len(starts) == len(at) and at[0] == 0:
+        return weights
+    moved = np.zeros_like(weights)
+    moved[..., at[starts]] = np.add.reduceat(weights, starts, axis=-1)
+    return moved
+
+
+# Rows joined in one regression, each lifted above the one before; few, so no digits are lost.
+_ROWS_AT_ONCE = 16
 
 
 def _risen(own: Floats, share: Floats) -> Floats:
-    """Log of the non-decreasing ratio nearest to ``own / share`` (isotonic regression)."""
-    ratio = isotonic_regression(np.maximum(own, 0.0) / share, weights=share).x
-    result: Floats = np.log(np.maximum(ratio, 1e-6))
+    """Log of the non-decreasing ratio nearest to ``own / share`` (isotonic regression).
+
+    ``own`` (..., alternatives, buckets), ``share`` (..., buckets).
+    """
+    weights = np.broadcast_to(share[..., None, :], own.shape).reshape(-1, own.shape[-1])
+    ratio = np.maximum(own, 0.0).reshape(weights.shape) / weights
+    lift = ratio.max(axis=1) + 1.0
+    risen = np.empty_like(ratio)
+    for first in range(0, len(ratio), _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
+        base = np.concatenate([[0.0], np.cumsum(lift[some])[:-1]])[:, None]
+        found = isotonic_regression((ratio[some] + base).ravel(), weights=weights[some].ravel())
+        risen[some] = found.x.reshape(ratio[some].shape) - base
+    result: Floats = np.log(np.maximum(risen, 1e-6)).reshape(own.shape)
     return result

@@ -59,8 +59,10 @@ def looks_of(rule: CanaryConfig, stream: Stream) -> Iterator[Look]:
 
 
 def evidence_of(look: Look) -> dict:
-    """A look without its input digest, which also names how many processes sent."""
-    return {k: v for k, v in look.to_json().items() if k != "inputs_digest"}
+    """A look without its input digest and instances, which name how many processes sent."""
+    told = {k: v for k, v in look.to_json().items() if k != "inputs_digest"}
+    told["traffic"] = {k: v for k, v in told["traffic"].items() if k != "instances"}
+    return told
 
 
 @dataclass(frozen=True, slots=True)

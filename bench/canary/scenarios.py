@@ -1,8 +1,9 @@
-"""An hour of a canary in blocks of ten seconds: requests of both arms under named conditions.
+"""An hour of many canaries at once, in blocks of ten seconds: both arms under named conditions.
 
-Names: ``null`` and friends have no difference, ``+20%`` and ``tail-...`` are what a release does,
+Names are stable. ``null...`` has no difference, ``+20%`` and ``tail-...`` are what a release does,
 ``shape-...`` were not looked at when bets were chosen. ``failures-0.5-1%`` are shares of failed
-requests. Latencies are lognormal, median 100 ms, sigma 0.6 (p99 about 404 ms).
+requests. Latencies are lognormal, median 100 ms, sigma 0.6 (p99 about 404 ms). Every array has one
+row or one entry a run; values of all runs lie in one flat array beside the run they belong to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtr
 
 MEDIAN_S, SIGMA = 0.1, 0.6
 BLOCK_S, BLOCKS = 10, 360
@@ -48,7 +50,11 @@ def tail(share: float, times: float) -> Effect:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``expected``: "quiet" or "alarm", what a judge without a margin should end with."""
+    """``expected``: "quiet" or "alarm", what a judge without a margin should end with.
+
+    ``within_margin``: the same for a judge with a margin of 9 or 10 %; "" where that is a matter of
+    luck (harm right at the margin). ``parts``: names of scenarios that are metrics of one canary.
+    """
 
     name: str
     expected: str
@@ -60,16 +66,36 @@ class Scenario:
     is_ramp: bool = False  # canary share 5, 10, 25, 50 % of the total
     load_sd: float = 0.0  # shared AR(1) noise of the log, 0.95 per block
     instance_sd: float = 0.0  # log sd of each of three instances' speed
+    burst: int = 1  # requests that come together and share one fate
     failures: tuple[float, float] | None = None  # shares; then blocks are counts
+    within_margin: str | None = None  # None: as expected
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Requests of one arm in one block, all runs: ``n`` (runs,), and either ``bad`` (runs,) or
+    ``values`` in seconds with ``run``, the run of each.
+    """
+
+    n: np.ndarray
+    values: np.ndarray
+    run: np.ndarray
+    bad: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Latencies in seconds of both arms, or (failures, requests) of both."""
+    """One block of all runs."""
 
-    minute: float
-    baseline: np.ndarray
-    canary: np.ndarray
+    index: int
+    baseline: Arm
+    canary: Arm
+
+    @property
+    def minute(self) -> float:
+        """Minutes from the start to the end of the block."""
+        return (self.index + 1) * BLOCK_S / 60
 
 
 SCENARIOS = {
@@ -84,10 +110,12 @@ SCENARIOS = {
         Scenario("null-ramp-daily", "quiet", 500, 500, is_ramp=True, daily=0.2),
         Scenario("null-shared-load", "quiet", 500, 500, load_sd=0.2),
         Scenario("null-ramp-shared-load", "quiet", 500, 500, is_ramp=True, load_sd=0.2),
-        Scenario("null-instances-5%", "quiet", instance_sd=0.05),
-        Scenario("null-instances-5%-1000", "quiet", 1000, 1000, instance_sd=0.05),
-        Scenario("+5%", "alarm", effect=Effect(1.05)),
-        Scenario("+10%", "alarm", effect=Effect(1.1)),
+        # Real differences between machines: only a margin makes them harmless.
+        Scenario("null-instances-5%", "alarm", instance_sd=0.05, within_margin="quiet"),
+        Scenario("null-instances-5%-1000", "alarm", 1000, 1000, instance_sd=0.05, within_margin=""),
+        Scenario("null-bursts-5", "quiet", burst=5),
+        Scenario("+5%", "alarm", effect=Effect(1.05), within_margin="quiet"),
+        Scenario("+10%", "alarm", effect=Effect(1.1), within_margin=""),
         Scenario("+20%", "alarm", effect=Effect(1.2)),
         Scenario("+50%", "alarm", effect=Effect(1.5)),
         Scenario("tail-2%x5", "alarm", effect=tail(0.02, 5)),
@@ -105,6 +133,18 @@ SCENARIOS = {
         Scenario("null-failures-0.2%", "quiet", failures=(0.002, 0.002)),
         Scenario("null-failures-0.5%", "quiet", failures=(0.005, 0.005)),
         Scenario("null-failures-2%", "quiet", failures=(0.02, 0.02)),
+        Scenario("null-failures-bursts-5", "quiet", burst=5, failures=(0.02, 0.02)),
+        Scenario(
+            "null-canary-of-5-metrics",
+            "quiet",
+            parts=(
+                "null",
+                "null-daily",
+                "null-ramp-drift+40%",
+                "null-failures-0.5%",
+                "null-failures-2%",
+            ),
+        ),
         Scenario("failures-0.2-0.4%", "alarm", failures=(0.002, 0.004)),
         Scenario("failures-0.5-0.75%", "alarm", failures=(0.005, 0.0075)),
         Scenario("failures-0.5-1%", "alarm", failures=(0.005, 0.01)),
@@ -121,30 +161,48 @@ def at_rate(scenario: Scenario, per_min: float | None) -> Scenario:
     return replace(scenario, baseline_per_min=per_min, canary_per_min=per_min)
 
 
-def blocks(scenario: Scenario, rng: np.random.Generator) -> Iterator[Block]:
-    """The hour, block by block."""
-    speeds = np.exp(rng.normal(0, scenario.instance_sd, (2, 3)))
+def blocks(scenario: Scenario, rng: np.random.Generator, runs: int) -> Iterator[Block]:
+    """The hour of all runs, block by block."""
+    speeds = np.exp(rng.normal(0, scenario.instance_sd, (2, runs, 3)))
     total = scenario.baseline_per_min + scenario.canary_per_min
-    load = rng.normal()
+    load = rng.normal(size=runs)
     for i in range(BLOCKS):
         u, minute = i / BLOCKS, i * BLOCK_S / 60
         rates = (scenario.baseline_per_min, scenario.canary_per_min)
         if scenario.is_ramp:
             share = (0.05, 0.1, 0.25, 0.5)[int(4 * u)]
             rates = (total * (1 - share), total * share)
-        sizes = [int(n) for n in rng.poisson(np.array(rates) * BLOCK_S / 60)]
-        if scenario.failures is not None:
-            pair = [
-                np.array([rng.binomial(n, p), n])
-                for n, p in zip(sizes, scenario.failures, strict=True)
-            ]
-            yield Block(minute, pair[0], pair[1])
-            continue
-        load = 0.95 * load + math.sqrt(1 - 0.95**2) * rng.normal()
+        load = 0.95 * load + math.sqrt(1 - 0.95**2) * rng.normal(size=runs)
         level = 1 + scenario.drift * u + scenario.daily * math.sin(2 * math.pi * u)
-        level *= math.exp(scenario.load_sd * load)
+        level = MEDIAN_S * level * np.exp(scenario.load_sd * load)
         arms = []
-        for arm, n in enumerate(sizes):
-            values = rng.lognormal(math.log(MEDIAN_S * level), SIGMA, n)
-            arms.append(values * speeds[arm][rng.integers(0, 3, n)])
-        yield Block(minute, arms[0], scenario.effect.on(rng, arms[1], minute))
+        for arm, rate in enumerate(rates):
+            draws = rng.poisson(rate * BLOCK_S / 60 / scenario.burst, runs)
+            if scenario.failures is not None:
+                arms.append(_failures(scenario, arm, draws, rng))
+                continue
+            run = np.repeat(np.arange(runs), draws)
+            values = level[run] * np.exp(SIGMA * rng.standard_normal(len(run)))
+            if scenario.instance_sd:
+                values *= speeds[arm][run, rng.integers(0, 3, len(run))]
+            if arm:
+                values = scenario.effect.on(rng, values, minute)
+            if scenario.burst > 1:
+                run, values = np.repeat(run, scenario.burst), np.repeat(values, scenario.burst)
+            arms.append(Arm(draws * scenario.burst, values, run, _NONE))
+        yield Block(i, arms[0], arms[1])
+
+
+_NONE = np.zeros(0)
+
+
+def _failures(scenario: Scenario, arm: int, draws: np.ndarray, rng: np.random.Generator) -> Arm:
+    assert scenario.failures is not None
+    bad = rng.binomial(draws, scenario.failures[arm]) * scenario.burst
+    return Arm(draws * scenario.burst, _NONE, _NONE, bad)
+
+
+def history(edges: np.ndarray, count: int, rng: np.random.Generator, runs: int) -> np.ndarray:
+    """Bucket counts (runs, buckets) of ``count`` requests from before the canary."""
+    below = ndtr(np.log(edges / MEDIAN_S) / SIGMA)
+    return rng.multinomial(count, np.diff(below, prepend=0.0, append=1.0), runs).astype(float)

@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.collector.process import Collector
+from collector.promql.labels import make_labels
+from collector.samples.snappy import compress_block
+from collector.scrape.sample_sink import WriteRequests
+from collector.scrape.samples import Batch
 from collector.store.engine import open_store
 from collector.testing import DELTA, metrics_request, resource, trace_request
 from davylamp.config import collector_config, load_settings
@@ -24,7 +28,7 @@ HEADERS = {"content-type": "application/x-protobuf"}
 
 @dataclass(slots=True)
 class Ledger:
-    """Items by identity: 16 bytes of a trace, or (sender, time) of a point."""
+    """Items by identity: a trace's id, (sender, time) of a point, with a slot of a sample."""
 
     sent: set[tuple[str, object]] = field(default_factory=set)
     acknowledged: set[tuple[str, object]] = field(default_factory=set)
@@ -42,12 +46,14 @@ class Sender(threading.Thread):
         self._number = number
         self._target = target
         self._last_ns = 0
+        self._last_ms = 0
+        self._written = WriteRequests()
 
     def run(self) -> None:
         for turn in itertools.count():
             if self.is_stopping:
                 return
-            self._deliver(*(self._spans() if turn % 2 else self._points()))
+            self._deliver(*(self._spans, self._points, self._samples)[turn % 3]())
 
     def _spans(self) -> tuple[str, bytes, list[tuple[str, object]]]:
         ids = [os.urandom(16) for _ in range(SPANS_PER_BODY)]
@@ -64,6 +70,17 @@ class Sender(threading.Thread):
         items = [("point", (f"sender-{self._number}", one)) for one in times]
         return "metrics", request.SerializeToString(), items
 
+    def _samples(self) -> tuple[str, bytes, list[tuple[str, object]]]:
+        """One time for several series, of scraped or remote-written samples."""
+        self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
+        batch = Batch()
+        items: list[tuple[str, object]] = []
+        for slot in range(POINTS_PER_BODY):
+            labels = {"__name__": "durability", "sender": str(self._number), "slot": str(slot)}
+            batch.add(make_labels(labels), self._last_ms, 1.0)
+            items.append(("sample", (str(self._number), str(slot), self._last_ms)))
+        return "samples", compress_block(self._written.request(batch)), items
+
     def _deliver(self, signal: str, body: bytes, items: list[tuple[str, object]]) -> None:
         self.ledger.sent.update(items)
         while not self._is_acknowledged(signal, body):
@@ -77,19 +94,22 @@ class Sender(threading.Thread):
         collector = self._target()
         if collector is None:
             return False
-        host = collector.http_url.removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=10)
+        is_samples = signal == "samples"
+        url = collector.api_url if is_samples else collector.http_url
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        path = "/api/v1/write" if is_samples else f"/v1/{signal}"
+        headers = {**HEADERS, "content-encoding": "snappy"} if is_samples else HEADERS
         try:
-            connection.request("POST", f"/v1/{signal}", body, HEADERS)
+            connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             said = answer.read()
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
-        if answer.status == 200 and said:
+        if answer.status in {200, 400} and said:
             raise AssertionError(f"an item was rejected: {said!r}")
-        return answer.status == 200
+        return answer.status in {200, 204}
 
 
 def stored_items(state_dir: Path) -> dict[tuple[str, object], int]:
@@ -108,6 +128,14 @@ def stored_items(state_dir: Path) -> dict[tuple[str, object], int]:
             "(SELECT series_id, any(resource) AS resource FROM series "
             "WHERE metric_name = 'durability.points' GROUP BY series_id) AS s USING series_id"
         )
+        samples = store.query(
+            "SELECT s.label_values[indexOf(s.names, 'sender')] AS who, "
+            "s.label_values[indexOf(s.names, 'slot')] AS slot, p.time_unix_ms AS t, p.n AS n FROM "
+            "(SELECT series_id, time_unix_ms, count() AS n FROM samples "
+            "GROUP BY series_id, time_unix_ms) AS p INNER JOIN "
+            "(SELECT series_id, any(names) AS names, any(label_values) AS label_values "
+            "FROM sample_series GROUP BY series_id) AS s USING series_id"
+        )
     finally:
         store.close()
     found: dict[tuple[str, object], int] = {}
@@ -115,6 +143,8 @@ def stored_items(state_dir: Path) -> dict[tuple[str, object], int]:
         found["span", row["id"].decode().lower()] = row["n"]
     for row in points.to_pylist():
         found["point", (row["who"].decode(), row["t"])] = row["n"]
+    for row in samples.to_pylist():
+        found["sample", (row["who"].decode(), row["slot"].decode(), row["t"])] = row["n"]
     return found
 
 

@@ -1,6 +1,7 @@
 """A segment the engine cannot decode: halve it until the bad body stands alone.
 
-The good bodies are stored, the bad one is moved to the quarantine folder. Every half has a token
+The good bodies are stored. The bad one is written anew, as the official classes write it, and only
+if the engine does not read that either is it moved to the quarantine folder. Every half has a token
 made of the segment's and its place, so doing all of it again after a crash adds nothing twice.
 """
 
@@ -16,6 +17,8 @@ from collector.wal import frames
 from collector.wal.frames import Frame
 from collector.wal.recovery import QUARANTINE
 from collector.wal.segments import Segment, write_durably
+from collector.wire.errors import Malformed
+from collector.wire.scan import rewritten
 
 #: Not the suffix of segments, so that a crash leaves nothing a start would take for one.
 _HALF_SUFFIX: Final = ".half.tmp"
@@ -45,6 +48,9 @@ def isolate(segment: Segment, insert: Insert) -> Isolated:
         if _is_stored(segment.path.with_name(name + _HALF_SUFFIX), data, part, name, insert):
             stored += _items(part)
         elif len(part) == 1:
+            if _is_mended(segment, data, part[0], name, insert):
+                stored += part[0].item_count
+                continue
             write_durably(
                 segment.path.parent / QUARANTINE / name, (data[part[0].start : part[0].end],)
             )
@@ -59,6 +65,19 @@ def isolate(segment: Segment, insert: Insert) -> Isolated:
     # A file that could not be cut after a failed sync holds frames beyond those in the books.
     stored = min(stored, segment.item_count)
     return Isolated(stored, segment.item_count - stored)
+
+
+def _is_mended(segment: Segment, data: bytes, frame: Frame, name: str, insert: Insert) -> bool:
+    """Store one body as another parser reads it: the engine's is stricter than the official one."""
+    body = data[frame.start + frames.HEADER_BYTES : frame.end]
+    try:
+        anew = rewritten(segment.signal, body)
+    except Malformed:
+        return False
+    mended = frames.header(anew, frame.item_count) + anew
+    whole = Frame(0, len(mended), frame.item_count)
+    path = segment.path.with_name(f"{name}.anew{_HALF_SUFFIX}")
+    return _is_stored(path, mended, (whole,), f"{name}.anew", insert)
 
 
 def _is_stored(

@@ -2,7 +2,8 @@
 
 QueryError
 ├── BadParameter   400: one parameter, what was given, what is accepted
-└── NotFound       404: no such trace
+├── NotFound       404: no such trace
+└── Busy           503: too many questions wait
 """
 
 from __future__ import annotations
@@ -30,3 +31,10 @@ class NotFound(QueryError):  # noqa: N818 - named after HTTP's 404
 
     status = 404
     code = "not_found"
+
+
+class Busy(QueryError):  # noqa: N818 - named after the state
+    """As many questions wait as may."""
+
+    status = 503
+    code = "busy"

@@ -15,8 +15,8 @@ from collector.query import buckets, increments
 from collector.query.errors import BadParameter
 from collector.store import points
 from collector.store.engine import Store
-from collector.store.points import Match, Series, SeriesCache
-from collector.store.reader import Window
+from collector.store.points import Series, SeriesCache
+from collector.store.reader import Match, Window
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

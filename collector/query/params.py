@@ -13,8 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from collector.query.errors import BadParameter
-from collector.store.points import Match
-from collector.store.reader import Window
+from collector.store.reader import Match, Window
 
 TIME_ACCEPTED: Final = "Unix seconds (1700000000.5), RFC 3339 with zone, now, now-15m"
 DURATION_ACCEPTED: Final = "a positive number of seconds, e.g. 1 or 0.25"

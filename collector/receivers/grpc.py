@@ -1,4 +1,4 @@
-"""OTLP/gRPC: TraceService and MetricsService of the same paths, as raw bytes in and out."""
+"""OTLP/gRPC: trace, metrics and logs services, as raw bytes in and out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ logger = logging.getLogger("collector.grpc")
 _SERVICES: Final = {
     "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
     "opentelemetry.proto.collector.metrics.v1.MetricsService": Signal.METRICS,
+    "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
 }
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 

@@ -1,4 +1,4 @@
-"""OTLP/HTTP: POST /v1/traces and /v1/metrics, protobuf or JSON, as a plain ASGI application."""
+"""OTLP/HTTP: POST /v1/traces, /v1/metrics, /v1/logs; protobuf or JSON; a plain ASGI app."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_SIGNAL_OF_PATH: Final = {"/v1/traces": Signal.TRACES, "/v1/metrics": Signal.METRICS}
-_PATHS: Final = " and ".join(_SIGNAL_OF_PATH)
+_SIGNAL_OF_PATH: Final = {
+    "/v1/traces": Signal.TRACES,
+    "/v1/metrics": Signal.METRICS,
+    "/v1/logs": Signal.LOGS,
+}
+_PATHS: Final = ", ".join(_SIGNAL_OF_PATH)
 
 
 class _HungUpError(Exception):

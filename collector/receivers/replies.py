@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
@@ -15,6 +16,24 @@ from collector.wire import shapes
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
+#: Signal -> its answer, the field that counts rejected items, the same in JSON.
+_RESPONSES: Final[dict[Signal, tuple[type[Any], str, str]]] = {
+    Signal.TRACES: (
+        trace_service_pb2.ExportTraceServiceResponse,
+        "rejected_spans",
+        "rejectedSpans",
+    ),
+    Signal.METRICS: (
+        metrics_service_pb2.ExportMetricsServiceResponse,
+        "rejected_data_points",
+        "rejectedDataPoints",
+    ),
+    Signal.LOGS: (
+        logs_service_pb2.ExportLogsServiceResponse,
+        "rejected_log_records",
+        "rejectedLogRecords",
+    ),
+}
 _RETRY_INFO_TYPE: Final = b"type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -22,22 +41,19 @@ def success(signal: Signal, taken: Taken) -> bytes:
     """An Export…ServiceResponse; ``partial_success`` is unset when there is nothing to tell."""
     if not taken.message:
         return b""
-    if signal is Signal.TRACES:
-        traces = trace_service_pb2.ExportTraceServiceResponse()
-        traces.partial_success.rejected_spans = taken.rejected_count
-        traces.partial_success.error_message = taken.message
-        return traces.SerializeToString()
-    metrics = metrics_service_pb2.ExportMetricsServiceResponse()
-    metrics.partial_success.rejected_data_points = taken.rejected_count
-    metrics.partial_success.error_message = taken.message
-    return metrics.SerializeToString()
+    response, count, _ = _RESPONSES[signal]
+    answer = response()
+    setattr(answer.partial_success, count, taken.rejected_count)
+    answer.partial_success.error_message = taken.message
+    encoded: bytes = answer.SerializeToString()
+    return encoded
 
 
 def success_json(signal: Signal, taken: Taken) -> bytes:
     """The same in OTLP's JSON: lowerCamelCase, 64-bit integers as strings."""
     body: dict[str, Any] = {}
     if taken.message:
-        name = "rejectedSpans" if signal is Signal.TRACES else "rejectedDataPoints"
+        _, _, name = _RESPONSES[signal]
         body["partialSuccess"] = {
             name: str(taken.rejected_count),
             "errorMessage": taken.message,

@@ -45,7 +45,8 @@ def check_store(store: Store, config: CollectorConfig, *, now_unix_s: int) -> It
         yield _rollups(run, now_unix_s - round(age_s))
         yield _traces(run, now_unix_s - round(age_s))
         for table in _POINT_TABLES:
-            yield _series(run, table)
+            yield _series(run, table, "series")
+        yield _series(run, "samples", "sample_series")
     yield from check_log(config.wal.path)
 
 
@@ -110,10 +111,10 @@ def _traces(run: Run, since_unix_s: int) -> Finding:
     return Finding(count == 0, f"{count} spans cannot be found by their trace's id")
 
 
-def _series(run: Run, table: str) -> Finding:
+def _series(run: Run, table: str, of_series: str) -> Finding:
     count = _number(
         run,
-        f"SELECT count() FROM {table} WHERE series_id NOT IN (SELECT series_id FROM series)",
+        f"SELECT count() FROM {table} WHERE series_id NOT IN (SELECT series_id FROM {of_series})",
     )
     return Finding(count == 0, f"{table}: {count} points belong to no series")
 

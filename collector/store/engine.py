@@ -31,6 +31,7 @@ __all__ = ["InsertResult", "Signal", "Store", "open_store"]
 _LANDING: Final = {
     Signal.TRACES: ("otlp_traces_in", "Traces"),
     Signal.METRICS: ("otlp_metrics_in", "Metrics"),
+    Signal.LOGS: ("otlp_logs_in", "Logs"),
 }
 #: One block in, one block per table out: a token then names the same rows in every retry.
 _INSERT_SETTINGS: Final = (

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from collector.store.bind import Parameter
 from collector.store.engine import Store
-from collector.store.reader import Window
+from collector.store.reader import Match, Window
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -27,15 +27,6 @@ Floats = npt.NDArray[np.float64]
 SERIES_CACHE_SIZE: Final = 50_000
 #: Data point flag: the series ended, there is no value (OTLP ``FLAG_NO_RECORDED_VALUE``).
 FLAG_NO_RECORDED_VALUE: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One condition on an attribute; a missing attribute reads as ``""``."""
-
-    key: str
-    value: str
-    is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

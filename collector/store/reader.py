@@ -6,6 +6,7 @@ are Unix nanoseconds, windows are [from, to).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,12 @@ import pyarrow as pa
 
 from collector.store.bind import Parameter
 from collector.store.engine import Store
+from collector.wire.values import encodings_of
 
 KIND_SERVER: Final = 2
 KIND_CLIENT: Final = 3
+#: Names of OTLP's span kinds, as Jaeger and the conventions write them.
+KIND_CODES: Final = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 #: Attributes that have a column of their own in ``spans``: attribute name -> column.
 SPAN_COLUMNS: Final = {
     "http.request.method": "http_method",
@@ -28,6 +32,11 @@ SPAN_COLUMNS: Final = {
     "error.type": "error_type",
     "davylamp.flag": "flag",
 }
+#: The resource of a span or log record as a map of encoded values.
+RESOURCE: Final = (
+    "mapFromArrays(CAST(resource, 'Array(Array(String))')[1], "
+    "CAST(resource, 'Array(Array(String))')[2])"
+)
 #: What ``group_by`` of the RED answers may name -> column of ``red``.
 RED_GROUPS: Final = {
     "version": "service_version",
@@ -54,14 +63,29 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """One condition on an attribute; a missing attribute reads as ``""``."""
+
+    key: str
+    value: str
+    is_negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TraceFilter:
     """All given conditions must hold for one and the same span of a trace."""
 
     service: str | None = None
     version: str | None = None
     cohort: str | None = None
+    operation: str | None = None
+    kind: int | None = None
     min_duration_ns: int = 0
+    #: 0 means any.
+    max_duration_ns: int = 0
     is_error: bool = False
+    #: On attributes of the span, else of its resource.
+    matches: Sequence[Match] = ()
 
 
 def instances(store: Store, window: Window) -> pa.Table:
@@ -164,15 +188,22 @@ def trace_ids(store: Store, window: Window, wanted: TraceFilter, *, limit: int) 
         ("service", "service_name", wanted.service),
         ("version", "service_version", wanted.version),
         ("cohort", "cohort", wanted.cohort),
+        ("operation", "name", wanted.operation),
     ):
         if value is not None:
             conditions.append(f"{column} = {{{name}:String}}")
             parameters[name] = value
-    if wanted.min_duration_ns > 0:
-        conditions.append("duration_ns >= {min_duration_ns:UInt64}")
-        parameters["min_duration_ns"] = wanted.min_duration_ns
-    if wanted.is_error:
-        conditions.append("status_code = 2")
+    for name, condition, number in (
+        ("kind", "kind = {kind:UInt8}", wanted.kind),
+        ("min_duration_ns", "duration_ns >= {min_duration_ns:UInt64}", wanted.min_duration_ns),
+        ("max_duration_ns", "duration_ns <= {max_duration_ns:UInt64}", wanted.max_duration_ns),
+    ):
+        if number:
+            conditions.append(condition)
+            parameters[name] = number
+    for index, match in enumerate(wanted.matches):
+        conditions.append(encoded_match(match, index, SPAN_COLUMNS.get(match.key)))
+        parameters.update(match_parameters(match, index))
     return store.query(
         f"""
         SELECT trace_id, max(start_unix_nano) AS newest FROM spans
@@ -181,6 +212,32 @@ def trace_ids(store: Store, window: Window, wanted: TraceFilter, *, limit: int) 
         """,  # noqa: S608 - conditions are constants, values are bound
         parameters,
     )
+
+
+def encoded_match(match: Match, index: int, column: str | None = None) -> str:
+    """SQL for a condition on an attribute, else the resource's, whose values are kept encoded.
+
+    A missing attribute reads as empty text. ``column`` has the attribute where its form is usual.
+    """
+    key, values = (
+        f"{{key{index}:String}}",
+        f"arrayMap(x -> unhex(x), {{values{index}:Array(String)}})",
+    )
+    value = f"if(mapContains(attributes, {key}), attributes[{key}], {RESOURCE}[{key}])"
+    found = f"has({values}, {value})"
+    if column is not None:
+        text = f"{column} = {{value{index}:String}}"
+        found = f"if({column} != '', {text}, {found})"
+    return f"NOT {found}" if match.is_negated else found
+
+
+def match_parameters(match: Match, index: int) -> dict[str, Parameter]:
+    """What ``encoded_match`` refers to."""
+    return {
+        f"key{index}": match.key,
+        f"value{index}": match.value,
+        f"values{index}": [encoded.hex() for encoded in encodings_of(match.value)],
+    }
 
 
 def trace_summaries(store: Store, trace_ids_hex: list[str], window: Window) -> pa.Table:
@@ -225,18 +282,50 @@ def trace_extent(store: Store, trace_ids_hex: list[str]) -> Window | None:
     return Window(row["first"], row["last"] + 1)
 
 
+_SPAN_FIELDS: Final = f"""
+    lower(hex(span_id)) AS span_id_hex, lower(hex(parent_span_id)) AS parent_hex,
+    service_name, scope_name, name, kind, start_unix_nano, duration_ns, status_code,
+    status_message, http_method, http_route, http_status, cohort, deployment_id, device_class,
+    outcome, error_type, flag, attributes, {RESOURCE} AS resource_pairs, events
+"""
+
+
 def trace_spans(store: Store, trace_id_hex: str, window: Window, *, limit: int) -> pa.Table:
     """All columns of the spans of one trace, ordered by start; ids as lower-case hex."""
     return store.query(
-        """
-        SELECT lower(hex(span_id)) AS span_id_hex, lower(hex(parent_span_id)) AS parent_hex,
-               service_name, name, kind, start_unix_nano, duration_ns, status_code, status_message,
-               http_method, http_route, http_status, cohort, deployment_id, device_class, outcome,
-               error_type, flag, attributes, resource, events
-        FROM spans
-        WHERE start_unix_nano >= {from:Int64} AND start_unix_nano < {to:Int64}
-          AND trace_id = toFixedString(unhex({id:String}), 16)
-        ORDER BY start_unix_nano, span_id LIMIT {limit:UInt32}
-        """,
+        f"""
+        SELECT {_SPAN_FIELDS} FROM spans
+        WHERE start_unix_nano >= {{from:Int64}} AND start_unix_nano < {{to:Int64}}
+          AND trace_id = toFixedString(unhex({{id:String}}), 16)
+        ORDER BY start_unix_nano, span_id LIMIT {{limit:UInt32}}
+        """,  # noqa: S608 - columns are constants, values are bound
         {**window.parameters(), "id": trace_id_hex, "limit": limit},
+    )
+
+
+def spans_of_traces(
+    store: Store, trace_ids_hex: list[str], window: Window, *, limit: int
+) -> pa.Table:
+    """The same of several traces, with ``trace_id_hex``; trace by trace."""
+    return store.query(
+        f"""
+        SELECT lower(hex(trace_id)) AS trace_id_hex, {_SPAN_FIELDS} FROM spans
+        WHERE start_unix_nano >= {{from:Int64}} AND start_unix_nano < {{to:Int64}}
+          AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({{ids:Array(String)}})), 16))
+        ORDER BY trace_id, start_unix_nano, span_id LIMIT {{limit:UInt32}}
+        """,  # noqa: S608 - columns are constants, values are bound
+        {**window.parameters(), "ids": trace_ids_hex, "limit": limit},
+    )
+
+
+def span_names(store: Store, service: str, *, kind: int | None, limit: int) -> pa.Table:
+    """name, kind of all spans of one service that are kept."""
+    condition = "" if kind is None else "AND kind = {kind:UInt8}"
+    return store.query(
+        f"""
+        SELECT name, kind FROM spans
+        WHERE service_name = {{service:String}} {condition}
+        GROUP BY name, kind ORDER BY name, kind LIMIT {{limit:UInt32}}
+        """,  # noqa: S608 - the condition is a constant, values are bound
+        {"service": service, "kind": kind or 0, "limit": limit},
     )

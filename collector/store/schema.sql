@@ -8,39 +8,52 @@
 --   otlp_traces_in ──▶ spans ──▶ trace_bounds, red, instances, segment_rows
 --   otlp_metrics_in ─▶ points_in ──▶ series, number_points, histogram_points,
 --                                    exponential_points, instances, segment_rows
+--   otlp_logs_in ────▶ logs ──▶ segment_rows
 --
 -- Tables named *_in have ENGINE = Null: they keep nothing and only feed views.
--- Times are Unix nanoseconds in Int64; ids are raw bytes; attribute values are text.
+-- Times are Unix nanoseconds in Int64; ids are raw bytes.
 -- Partitions are six hours wide and numbered modulo 48, so that senders with broken clocks cannot
 -- make more of them than an insert may touch. Expiry goes by `received`, our own clock.
 
 -- fragment: durable
-fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_with_ttl_timeout = 60, non_replicated_deduplication_window = 10000
+fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480, merge_with_ttl_timeout = 60, non_replicated_deduplication_window = 10000, min_parts_to_merge_at_once = 8
 
--- fragment: any_value
-Tuple(string_value String, bool_value Nullable(Bool), int_value Nullable(Int64), double_value Nullable(Float64), array_value Tuple(values Array(Tuple(string_value String, bool_value Nullable(Bool), int_value Nullable(Int64), double_value Nullable(Float64)))), kvlist_value String, bytes_value String)
+-- Spans, log records and exemplars keep the values of their attributes as they came, encoded: what
+-- was an integer stays one, reading is left to who asks, and planning a view for every kind of
+-- value, which is most of a small insert, is not needed.
+-- fragment: encoded_pairs
+Array(Tuple(key String, value String))
 
+-- Points have text, since they are found by it. The scan has made lists, maps and bytes text.
 -- fragment: key_values
-Array(Tuple(key String, value {any_value}))
+Array(Tuple(key String, value Tuple(string_value String, bool_value Nullable(Bool), int_value Nullable(Int64), double_value Nullable(Float64))))
 
 -- fragment: text_of_value
-v -> coalesce(toString(v.int_value), toString(v.double_value), toString(v.bool_value), multiIf(v.string_value != '', v.string_value, notEmpty(v.array_value.values), toJSONString(arrayMap(w -> coalesce(toString(w.int_value), toString(w.double_value), toString(w.bool_value), w.string_value), v.array_value.values)), v.bytes_value != '', base64Encode(v.bytes_value), base64Encode(v.kvlist_value)))
+v -> coalesce(nullIf(v.string_value, ''), toString(v.int_value), toString(v.double_value), toString(v.bool_value), '')
+
+-- The text in an encoded string value is behind its tag and length.
+-- fragment: after_head
+multiIf(length(v) < 130, 3, length(v) < 16387, 4, 5)
+
+-- Kept as they come: few points have any, and who asks for one reads its values then.
+-- fragment: exemplars_type
+Array(Tuple(filtered_attributes {encoded_pairs}, time_unix_nano UInt64, as_double Nullable(Float64), as_int Nullable(Int64), span_id String, trace_id String))
 
 -- fragment: number_points_type
-Array(Tuple(attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64, as_double Nullable(Float64), as_int Nullable(Int64), flags UInt32))
+Array(Tuple(attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64, as_double Nullable(Float64), as_int Nullable(Int64), flags UInt32, exemplars {exemplars_type}))
 
 -- statement: otlp_traces_in
 CREATE TABLE IF NOT EXISTS otlp_traces_in
 (
     resource_spans Array(Tuple(
-        resource Tuple(attributes {key_values}),
+        resource Tuple(attributes {encoded_pairs}),
         scope_spans Array(Tuple(
             scope Tuple(name String),
             spans Array(Tuple(
                 trace_id String, span_id String, parent_span_id String, name String, kind Int32,
                 start_time_unix_nano UInt64, end_time_unix_nano UInt64,
-                attributes {key_values},
-                events Array(Tuple(time_unix_nano UInt64, name String, attributes {key_values})),
+                attributes {encoded_pairs},
+                events Array(Tuple(time_unix_nano UInt64, name String, attributes {encoded_pairs})),
                 status Tuple(message String, code Int32)))))))
 )
 ENGINE = Null
@@ -74,8 +87,8 @@ CREATE TABLE IF NOT EXISTS spans
     outcome LowCardinality(String),
     error_type LowCardinality(String),
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    resource Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
-    events Array(Tuple(time_unix_nano Int64, name String, attributes Map(String, String))) CODEC(ZSTD(1)),
+    resource LowCardinality(String),
+    events Array(Tuple(time_unix_nano UInt64, name String, attributes {encoded_pairs})) CODEC(ZSTD(1)),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1)),
     INDEX by_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
@@ -89,19 +102,18 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 -- fragment: flag_of_span
 multiIf(s.end_time_unix_nano < s.start_time_unix_nano, 'negative_duration', s.end_time_unix_nano - s.start_time_unix_nano > 86400000000000, 'long_duration', '')
 
+-- Attributes with a column of their own are there as text if they were one of at most 127 bytes (the
+-- status code: an integer of two bytes); in any other form they stay among the rest. Whatever
+-- belongs to a resource is made before its spans are unfolded; keys are compared as entries of a
+-- dictionary. A resource is one text, the engine's own of two arrays: few spans have one of their own,
+-- and a map in every row would cost more than all other columns together when parts are merged.
 -- statement: spans_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_view TO spans AS
 SELECT
     toFixedString(substring(s.trace_id, 1, 16), 16) AS trace_id,
     toFixedString(substring(s.span_id, 1, 8), 8) AS span_id,
     toFixedString(substring(s.parent_span_id, 1, 8), 8) AS parent_span_id,
-    res['service.name'] AS service_name,
-    res['service.version'] AS service_version,
-    res['service.instance.id'] AS instance_id,
-    res['cloud.region'] AS region,
-    res['cloud.availability_zone'] AS zone,
-    res['deployment.environment.name'] AS environment,
-    scope_name,
+    service_name, service_version, instance_id, region, zone, environment, scope_name,
     s.name AS name,
     toUInt8(s.kind) AS kind,
     toInt64(s.start_time_unix_nano) AS start_unix_nano,
@@ -109,27 +121,33 @@ SELECT
     {flag_of_span} AS flag,
     toUInt8(s.status.code) AS status_code,
     s.status.message AS status_message,
-    vals[indexOf(ks, 'http.request.method')] AS http_method,
-    vals[indexOf(ks, 'http.route')] AS http_route,
-    vals[indexOf(ks, 'http.response.status_code')] AS http_status,
-    vals[indexOf(ks, 'davylamp.canary.cohort')] AS cohort,
-    vals[indexOf(ks, 'deployment.id')] AS deployment_id,
-    vals[indexOf(ks, 'playback.device.class')] AS device_class,
-    vals[indexOf(ks, 'playback.outcome')] AS outcome,
-    vals[indexOf(ks, 'error.type')] AS error_type,
-    mapFromArrays(arrayFilter(k -> not has({hot_keys}, k), ks), arrayFilter((v, k) -> not has({hot_keys}, k), vals, ks)) AS attributes,
-    res AS resource,
-    arrayMap(e -> (toInt64(e.time_unix_nano), e.name, mapFromArrays(e.attributes.key, arrayMap({text_of_value}, e.attributes.value))), s.events) AS events
+    texts[indexOf(ks, 'http.request.method')] AS http_method,
+    texts[indexOf(ks, 'http.route')] AS http_route,
+    texts[indexOf(ks, 'http.response.status_code')] AS http_status,
+    texts[indexOf(ks, 'davylamp.canary.cohort')] AS cohort,
+    texts[indexOf(ks, 'deployment.id')] AS deployment_id,
+    texts[indexOf(ks, 'playback.device.class')] AS device_class,
+    texts[indexOf(ks, 'playback.outcome')] AS outcome,
+    texts[indexOf(ks, 'error.type')] AS error_type,
+    mapFromArrays(arrayFilter((k, t) -> t = '', ks, texts), arrayFilter((v, t) -> t = '', s.attributes.value, texts)) AS attributes,
+    resource,
+    s.events AS events
 FROM
 (
-    SELECT s, res, scope_name, s.attributes.key AS ks, arrayMap({text_of_value}, s.attributes.value) AS vals
+    SELECT
+        *,
+        CAST(s.attributes.key, 'Array(LowCardinality(String))') AS ks,
+        arrayMap((k, v) -> if(has({hot_keys}, k), multiIf(startsWith(v, '\n') AND length(v) < 130 AND length(v) = reinterpretAsUInt8(substring(v, 2, 1)) + 2, substring(v, 3), startsWith(v, '\x18') AND length(v) = 3, toString({two_byte_integer}), ''), ''), ks, s.attributes.value) AS texts
     FROM
     (
-        SELECT res, ss.scope.name AS scope_name, arrayJoin(ss.spans) AS s
+        SELECT * EXCEPT (ss, pairs, names), ss.scope.name AS scope_name, arrayJoin(ss.spans) AS s
         FROM
         (
             SELECT
-                mapFromArrays(rs.resource.attributes.key, arrayMap({text_of_value}, rs.resource.attributes.value)) AS res,
+                mapFromArrays(rs.resource.attributes.key, rs.resource.attributes.value) AS pairs,
+                toLowCardinality(toString([mapKeys(pairs), mapValues(pairs)])) AS resource,
+                {resource_columns},
+                names[4] AS region, names[5] AS zone, names[6] AS environment,
                 arrayJoin(rs.scope_spans) AS ss
             FROM (SELECT arrayJoin(resource_spans) AS rs FROM otlp_traces_in)
         )
@@ -138,6 +156,13 @@ FROM
 
 -- fragment: hot_keys
 ['http.request.method', 'http.route', 'http.response.status_code', 'davylamp.canary.cohort', 'deployment.id', 'playback.device.class', 'playback.outcome', 'error.type']
+
+-- fragment: two_byte_integer
+bitAnd(reinterpretAsUInt16(substring(v, 2)), 127) + bitShiftRight(reinterpretAsUInt16(substring(v, 2)), 8) * 128
+
+-- The scan has made these values text.
+-- fragment: resource_columns
+arrayMap(v -> substring(v, {after_head}), arrayMap(k -> pairs[k], ['service.name', 'service.version', 'service.instance.id', 'cloud.region', 'cloud.availability_zone', 'deployment.environment.name'])) AS names, names[1] AS service_name, names[2] AS service_version, names[3] AS instance_id
 
 -- Where in time a trace lies: a lookup by id reads one row here, then a slice of spans.
 -- statement: trace_bounds
@@ -253,7 +278,7 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                     data_points Array(Tuple(
                         attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64,
                         count UInt64, sum Nullable(Float64), bucket_counts Array(UInt64),
-                        explicit_bounds Array(Float64), flags UInt32)),
+                        explicit_bounds Array(Float64), flags UInt32, exemplars {exemplars_type})),
                     aggregation_temporality Int32),
                 exponential_histogram Tuple(
                     data_points Array(Tuple(
@@ -261,8 +286,14 @@ CREATE TABLE IF NOT EXISTS otlp_metrics_in
                         count UInt64, sum Nullable(Float64), scale Int32, zero_count UInt64,
                         positive Tuple(offset Int32, bucket_counts Array(UInt64)),
                         negative Tuple(offset Int32, bucket_counts Array(UInt64)),
-                        flags UInt32, zero_threshold Float64)),
-                    aggregation_temporality Int32)))))))
+                        flags UInt32, zero_threshold Float64, exemplars {exemplars_type})),
+                    aggregation_temporality Int32),
+                summary Tuple(
+                    data_points Array(Tuple(
+                        attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64,
+                        count UInt64, sum Float64,
+                        quantile_values Array(Tuple(quantile Float64, value Float64)),
+                        flags UInt32)))))))))
 )
 ENGINE = Null
 
@@ -292,12 +323,14 @@ CREATE TABLE IF NOT EXISTS points_in
     zero_threshold Float64,
     positive_offset Int32,
     negative_offset Int32,
-    negative_counts Array(UInt64)
+    negative_counts Array(UInt64),
+    exemplars {exemplars_type},
+    quantile_values Array(Float64)
 )
 ENGINE = Null
 
 -- fragment: point_type
-Tuple(attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, value Float64, count UInt64, sum Float64, counts Array(UInt64), bounds Array(Float64), scale Int32, zero_count UInt64, zero_threshold Float64, positive_offset Int32, negative_offset Int32, negative_counts Array(UInt64))
+Tuple(attributes {key_values}, start_time_unix_nano UInt64, time_unix_nano UInt64, flags UInt32, value Float64, count UInt64, sum Float64, counts Array(UInt64), bounds Array(Float64), scale Int32, zero_count UInt64, zero_threshold Float64, positive_offset Int32, negative_offset Int32, negative_counts Array(UInt64), exemplars {exemplars_type}, quantile_values Array(Float64))
 
 -- fragment: no_counts
 CAST([], 'Array(UInt64)')
@@ -305,15 +338,22 @@ CAST([], 'Array(UInt64)')
 -- fragment: no_bounds
 CAST([], 'Array(Float64)')
 
+-- fragment: no_exemplars
+CAST([], '{exemplars_type}')
+
 -- fragment: number_point
-p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, coalesce(p.as_double, toFloat64(p.as_int), 0), toUInt64(0), toFloat64(0), {no_counts}, {no_bounds}, toInt32(0), toUInt64(0), toFloat64(0), toInt32(0), toInt32(0), {no_counts})
+p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, coalesce(p.as_double, toFloat64(p.as_int), 0), toUInt64(0), toFloat64(0), {no_counts}, {no_bounds}, toInt32(0), toUInt64(0), toFloat64(0), toInt32(0), toInt32(0), {no_counts}, p.exemplars, {no_bounds})
 
 -- A layout that does not fit its counts keeps its total: one bucket, no bounds.
 -- fragment: histogram_point
-p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, toFloat64(0), p.count, ifNull(p.sum, nan), if(length(p.bucket_counts) = length(p.explicit_bounds) + 1, p.bucket_counts, [p.count]), if(length(p.bucket_counts) = length(p.explicit_bounds) + 1, p.explicit_bounds, {no_bounds}), toInt32(0), toUInt64(0), toFloat64(0), toInt32(0), toInt32(0), {no_counts})
+p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, toFloat64(0), p.count, ifNull(p.sum, nan), if(length(p.bucket_counts) = length(p.explicit_bounds) + 1, p.bucket_counts, [p.count]), if(length(p.bucket_counts) = length(p.explicit_bounds) + 1, p.explicit_bounds, {no_bounds}), toInt32(0), toUInt64(0), toFloat64(0), toInt32(0), toInt32(0), {no_counts}, p.exemplars, {no_bounds})
 
 -- fragment: exponential_point
-p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, toFloat64(0), p.count, ifNull(p.sum, nan), p.positive.bucket_counts, {no_bounds}, p.scale, p.zero_count, p.zero_threshold, p.positive.offset, p.negative.offset, p.negative.bucket_counts)
+p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, toFloat64(0), p.count, ifNull(p.sum, nan), p.positive.bucket_counts, {no_bounds}, p.scale, p.zero_count, p.zero_threshold, p.positive.offset, p.negative.offset, p.negative.bucket_counts, p.exemplars, {no_bounds})
+
+-- A summary has quantiles where a histogram has bounds, and their values instead of counts.
+-- fragment: summary_point
+p -> (p.attributes, p.start_time_unix_nano, p.time_unix_nano, p.flags, toFloat64(0), p.count, p.sum, {no_counts}, p.quantile_values.quantile, toInt32(0), toUInt64(0), toFloat64(0), toInt32(0), toInt32(0), {no_counts}, {no_exemplars}, p.quantile_values.value)
 
 -- fragment: identity_of_attributes
 arraySort(arrayZip(mapKeys(attributes), mapValues(attributes)))
@@ -321,7 +361,7 @@ arraySort(arrayZip(mapKeys(attributes), mapValues(attributes)))
 -- fragment: identity_of_resource
 arraySort(arrayZip(mapKeys(resource), mapValues(resource)))
 
--- The kind of a metric is the one of its four fields that has points. A series is its name, kind,
+-- The kind of a metric is the one of its five fields that has points. A series is its name, kind,
 -- unit, temporality, monotonicity, scope, resource and attributes, in any order of keys.
 -- statement: points_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS points_view TO points_in AS
@@ -332,7 +372,8 @@ SELECT
     toInt64(p.start_time_unix_nano) AS start_unix_nano,
     p.flags AS flags, p.value AS value, p.count AS count, p.sum AS sum, p.counts AS counts, p.bounds AS bounds,
     p.scale AS scale, p.zero_count AS zero_count, p.zero_threshold AS zero_threshold,
-    p.positive_offset AS positive_offset, p.negative_offset AS negative_offset, p.negative_counts AS negative_counts
+    p.positive_offset AS positive_offset, p.negative_offset AS negative_offset, p.negative_counts AS negative_counts,
+    p.exemplars AS exemplars, p.quantile_values AS quantile_values
 FROM
 (
     SELECT
@@ -343,14 +384,15 @@ FROM
     (
         SELECT
             resource, scope_name, m.name AS metric_name, m.unit AS unit,
-            multiIf(notEmpty(m.gauge.data_points), 'gauge', notEmpty(m.sum.data_points), 'sum', notEmpty(m.histogram.data_points), 'histogram', 'exponential_histogram') AS kind,
+            multiIf(notEmpty(m.gauge.data_points), 'gauge', notEmpty(m.sum.data_points), 'sum', notEmpty(m.histogram.data_points), 'histogram', notEmpty(m.summary.data_points), 'summary', 'exponential_histogram') AS kind,
             multiIf(kind = 'sum', m.sum.aggregation_temporality, kind = 'histogram', m.histogram.aggregation_temporality, kind = 'exponential_histogram', m.exponential_histogram.aggregation_temporality, 0) AS temporality_number,
             m.sum.is_monotonic AS is_monotonic,
             arrayJoin(CAST(arrayConcat(
                 arrayMap({number_point}, m.gauge.data_points),
                 arrayMap({number_point}, m.sum.data_points),
                 arrayMap({histogram_point}, m.histogram.data_points),
-                arrayMap({exponential_point}, m.exponential_histogram.data_points)), 'Array({point_type})')) AS p
+                arrayMap({exponential_point}, m.exponential_histogram.data_points),
+                arrayMap({summary_point}, m.summary.data_points)), 'Array({point_type})')) AS p
         FROM
         (
             SELECT resource, sm.scope.name AS scope_name, arrayJoin(sm.metrics) AS m
@@ -423,6 +465,7 @@ CREATE TABLE IF NOT EXISTS number_points
     start_unix_nano Int64 CODEC(Delta(8), ZSTD(1)),
     value Float64 CODEC(Delta(8), ZSTD(1)),
     flags UInt32 CODEC(ZSTD(1)),
+    exemplars {exemplars_type} CODEC(ZSTD(1)),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1))
 )
 ENGINE = MergeTree
@@ -433,7 +476,7 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 
 -- statement: number_points_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS number_points_view TO number_points AS
-SELECT series_id, time_unix_nano, start_unix_nano, value, flags
+SELECT series_id, time_unix_nano, start_unix_nano, value, flags, exemplars
 FROM points_in
 WHERE kind IN ('gauge', 'sum')
 
@@ -448,6 +491,8 @@ CREATE TABLE IF NOT EXISTS histogram_points
     counts Array(UInt64) CODEC(ZSTD(1)),
     bounds Array(Float64) CODEC(ZSTD(1)),
     flags UInt32 CODEC(ZSTD(1)),
+    exemplars {exemplars_type} CODEC(ZSTD(1)),
+    quantile_values Array(Float64) CODEC(ZSTD(1)),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1))
 )
 ENGINE = MergeTree
@@ -458,9 +503,9 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 
 -- statement: histogram_points_view
 CREATE MATERIALIZED VIEW IF NOT EXISTS histogram_points_view TO histogram_points AS
-SELECT series_id, time_unix_nano, start_unix_nano, count, sum, counts, bounds, flags
+SELECT series_id, time_unix_nano, start_unix_nano, count, sum, counts, bounds, flags, exemplars, quantile_values
 FROM points_in
-WHERE kind = 'histogram'
+WHERE kind IN ('histogram', 'summary')
 
 -- statement: exponential_points
 CREATE TABLE IF NOT EXISTS exponential_points
@@ -478,6 +523,7 @@ CREATE TABLE IF NOT EXISTS exponential_points
     negative_offset Int32 CODEC(ZSTD(1)),
     negative_counts Array(UInt64) CODEC(ZSTD(1)),
     flags UInt32 CODEC(ZSTD(1)),
+    exemplars {exemplars_type} CODEC(ZSTD(1)),
     received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1))
 )
 ENGINE = MergeTree
@@ -490,9 +536,81 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 CREATE MATERIALIZED VIEW IF NOT EXISTS exponential_points_view TO exponential_points AS
 SELECT
     series_id, time_unix_nano, start_unix_nano, count, sum, scale, zero_count, zero_threshold,
-    positive_offset, counts AS positive_counts, negative_offset, negative_counts, flags
+    positive_offset, counts AS positive_counts, negative_offset, negative_counts, flags, exemplars
 FROM points_in
 WHERE kind = 'exponential_histogram'
+
+-- statement: otlp_logs_in
+CREATE TABLE IF NOT EXISTS otlp_logs_in
+(
+    resource_logs Array(Tuple(
+        resource Tuple(attributes {encoded_pairs}),
+        scope_logs Array(Tuple(
+            scope Tuple(name String),
+            log_records Array(Tuple(
+                time_unix_nano UInt64, observed_time_unix_nano UInt64, severity_number Int32,
+                severity_text String, body String, attributes {encoded_pairs},
+                trace_id String, span_id String, event_name String))))))
+)
+ENGINE = Null
+
+-- A record without a time of its own has the one at which it was seen. Ids of records that belong
+-- to no trace are zeros.
+-- statement: logs
+CREATE TABLE IF NOT EXISTS logs
+(
+    time_unix_nano Int64 CODEC(Delta(8), ZSTD(1)),
+    trace_id FixedString(16) CODEC(ZSTD(1)),
+    span_id FixedString(8) CODEC(ZSTD(1)),
+    service_name LowCardinality(String),
+    service_version LowCardinality(String),
+    instance_id LowCardinality(String),
+    scope_name LowCardinality(String),
+    severity_number UInt8,
+    severity_text LowCardinality(String),
+    event_name LowCardinality(String),
+    body String CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    resource LowCardinality(String),
+    received DateTime DEFAULT now() CODEC(Delta(4), ZSTD(1)),
+    INDEX by_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(time_unix_nano, 21600000000000) % 48
+ORDER BY (service_name, time_unix_nano)
+TTL received + INTERVAL {retention_spans_s} SECOND
+SETTINGS ttl_only_drop_parts = 1, {durable}
+
+-- statement: logs_view
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs_view TO logs AS
+SELECT
+    toInt64(if(r.time_unix_nano > 0, r.time_unix_nano, r.observed_time_unix_nano)) AS time_unix_nano,
+    toFixedString(substring(r.trace_id, 1, 16), 16) AS trace_id,
+    toFixedString(substring(r.span_id, 1, 8), 8) AS span_id,
+    service_name, service_version, instance_id, scope_name,
+    toUInt8(if(r.severity_number BETWEEN 0 AND 24, r.severity_number, 0)) AS severity_number,
+    r.severity_text AS severity_text,
+    r.event_name AS event_name,
+    arrayMap(v -> substring(v, {after_head}), [r.body])[1] AS body,
+    mapFromArrays(r.attributes.key, r.attributes.value) AS attributes,
+    resource
+FROM
+(
+    SELECT * EXCEPT (sl, pairs, names), sl.scope.name AS scope_name, arrayJoin(sl.log_records) AS r
+    FROM
+    (
+        SELECT
+            mapFromArrays(rl.resource.attributes.key, rl.resource.attributes.value) AS pairs,
+            toLowCardinality(toString([mapKeys(pairs), mapValues(pairs)])) AS resource,
+            {resource_columns},
+            arrayJoin(rl.scope_logs) AS sl
+        FROM (SELECT arrayJoin(resource_logs) AS rl FROM otlp_logs_in)
+    )
+)
+
+-- statement: segment_rows_from_logs_view
+CREATE MATERIALIZED VIEW IF NOT EXISTS segment_rows_from_logs_view TO segment_rows AS
+SELECT getSetting('insert_deduplication_token') AS token, count() AS row_count FROM logs
 
 -- statement: schema_version
 CREATE TABLE IF NOT EXISTS schema_version (version UInt32) ENGINE = MergeTree ORDER BY version SETTINGS {durable}

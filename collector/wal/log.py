@@ -71,6 +71,7 @@ class Wal:
             Signal.TRACES: config.traces_interval_s,
             Signal.METRICS: config.metrics_interval_s,
             Signal.SAMPLES: config.samples_interval_s,
+            Signal.LOGS: config.logs_interval_s,
         }
         self._clock = clock
         self._metrics = metrics

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from collector.wire import shapes
 from collector.wire.errors import Malformed, TooLarge
@@ -21,9 +22,11 @@ _NUMBER_BYTES: Final = 11
 class Budget:
     """Counts down the limits of one request; raises TooLarge when one is passed."""
 
-    __slots__ = ("_elements", "_items", "_max_elements", "_max_items")
+    __slots__ = ("_elements", "_items", "_max_elements", "_max_items", "is_ample")
 
-    def __init__(self, *, max_items: int, max_elements: int) -> None:
+    def __init__(self, *, max_items: int, max_elements: int, body_bytes: int) -> None:
+        #: Whether no body of this size could hold too many elements: each takes two bytes.
+        self.is_ample = body_bytes <= 2 * max_elements
         self._items = 0
         self._elements = 0
         self._max_items = max_items
@@ -51,16 +54,20 @@ def parsed(shape: Any, raw: bytes) -> Any:
         raise Malformed(f"{shape.DESCRIPTOR.name}: {error}") from error
 
 
-def canonical(official: type[_M], raw: bytes) -> bytes:
+def official(official_class: type[_M], raw: bytes) -> _M:
+    """The message without fields its official class does not know. Raises Malformed."""
+    message: _M = parsed(official_class, raw)
+    message.DiscardUnknownFields()
+    return message
+
+
+def canonical(official_class: type[Message], raw: bytes) -> bytes:
     """The message as the official class writes it, without fields it does not know.
 
     Parsers agree on what that class writes and differ on the rest: the engine's refuses groups,
     overlong varints and booleans above 1, which this one forgives. Raises Malformed.
     """
-    message = parsed(official, raw)
-    message.DiscardUnknownFields()
-    written: bytes = message.SerializeToString()
-    return written
+    return official(official_class, raw).SerializeToString()
 
 
 def attribute_elements(attributes: Iterable[bytes]) -> int:
@@ -87,6 +94,13 @@ def attribute_elements(attributes: Iterable[bytes]) -> int:
             pass  # shorter than any complete pair: the parser decides
         count += _array_elements(raw)
     return count
+
+
+def array_elements(attributes: Iterable[KeyValue]) -> int:
+    """How many values the arrays among parsed attributes hold."""
+    return sum(
+        len(one.value.array_value.values) for one in attributes if one.value.HasField("array_value")
+    )
 
 
 def _is_text(raw: bytes, start: int, length: int) -> bool:

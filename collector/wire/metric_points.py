@@ -11,12 +11,13 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from collector.config import LimitsConfig
 from collector.limits.series_book import Admission
-from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, canonical, parsed
+from collector.wire import shapes, values
+from collector.wire.budget import Budget, attribute_elements, official, parsed
 from collector.wire.errors import Malformed
 from collector.wire.reasons import Reason, Repair
 from collector.wire.series_scope import SeriesScope
 from collector.wire.times import Believed
+from collector.wire.together import Piece
 
 #: Data point flag: there is no value, the series ended.
 _NO_RECORDED_VALUE: Final = 1
@@ -66,6 +67,14 @@ def _exponential(point: shapes.Shape, limits: LimitsConfig, budget: Budget) -> R
     return None if is_sound else Reason.MALFORMED_POINT
 
 
+def _summary(point: shapes.Shape, limits: LimitsConfig, budget: Budget) -> Reason | None:
+    if len(point.quantile_values) > limits.max_buckets:
+        return Reason.TOO_MANY_BUCKETS
+    budget.spend_elements(len(point.quantile_values))
+    quantiles = [parsed(shapes.QuantileValue, one).quantile for one in point.quantile_values]
+    return None if all(0 <= one <= 1 for one in quantiles) else Reason.MALFORMED_POINT
+
+
 #: A busy SDK notes the time, then finds a series that began a moment later (seen: Python's, under
 #: load). Differences need only the order of starts, so such a point is kept as it was sent.
 START_AHEAD_MAX_NS: Final = 10_000_000_000
@@ -81,8 +90,10 @@ _KINDS: Final[dict[str, tuple[int, Any, Any, PointRule]]] = {
         metrics_pb2.ExponentialHistogramDataPoint,
         _exponential,
     ),
+    "summary": (11, shapes.SummaryPoint, metrics_pb2.SummaryDataPoint, _summary),
 }
-_SUMMARY: Final = "summary"
+#: Kinds whose points say nothing about what they add up to.
+_WITHOUT_TEMPORALITY: Final = frozenset(("gauge", "summary"))
 
 
 class MetricCheck:
@@ -111,6 +122,10 @@ class MetricCheck:
         """The parts that follow belong to this resource and scope, both as they are stored."""
         self._scope = SeriesScope(resource, scope)
         self._newest = 0
+
+    def all_of(self, piece: Piece) -> bytes | None:  # noqa: ARG002 - one rule for all checks
+        """Metrics are always looked at one by one: there are few, with rules for each kind."""
+        return None
 
     def part(self, raw: bytes) -> bytes | None:
         """The metric as it shall be stored; None if nothing of it is."""
@@ -152,18 +167,16 @@ class MetricCheck:
     def _reason_against_metric(
         self, metric: shapes.Shape, kind: str, data: shapes.Shape
     ) -> Reason | None:
-        if kind == _SUMMARY:
-            return Reason.UNSUPPORTED_SUMMARY
         if not metric.name:
             return Reason.UNNAMED_METRIC
         if max(len(metric.name), len(metric.unit)) > self._limits.max_name_bytes:
             return Reason.NAME_TOO_LONG
-        if kind != "gauge" and data.temporality not in _TEMPORALITIES:
+        if kind not in _WITHOUT_TEMPORALITY and data.temporality not in _TEMPORALITIES:
             return Reason.UNSPECIFIED_TEMPORALITY
         return None
 
     def _kept(self, raw: bytes, kind: str, data: shapes.Shape) -> bytes | None:
-        _, shape, official, rule = _KINDS[kind]
+        _, shape, official_class, rule = _KINDS[kind]
         point = parsed(shape, raw)
         reason = self._reason_against_point(raw, point) or rule(point, self._limits, self._budget)
         if reason is None and kind == "sum" and data.is_monotonic and _is_negative(point):
@@ -174,7 +187,10 @@ class MetricCheck:
             self.rejected[reason] += 1
             return None
         self._newest = max(self._newest, point.time)
-        return canonical(official, raw)
+        kept = official(official_class, raw)
+        values.make_plain(kept.attributes)
+        encoded: bytes = kept.SerializeToString()
+        return encoded
 
     def _reason_against_point(self, raw: bytes, point: shapes.Shape) -> Reason | None:
         attributes = point.attributes
@@ -182,16 +198,22 @@ class MetricCheck:
             return Reason.ITEM_TOO_LARGE
         if len(attributes) > self._limits.max_attributes:
             return Reason.TOO_MANY_ATTRIBUTES
-        self._budget.spend_elements(attribute_elements(attributes) + len(point.exemplars))
+        self._budget.spend_elements(attribute_elements(attributes))
+        self._spend_exemplars(point)
         reason = self._believed.reason_against(point.time)
         if reason is None and point.start > point.time + START_AHEAD_MAX_NS:
             return Reason.START_AFTER_TIME
         return reason
 
+    def _spend_exemplars(self, point: shapes.Shape) -> None:
+        for one in getattr(point, "exemplars", ()):
+            attributes = parsed(shapes.Exemplar, one).attributes
+            self._budget.spend_elements(1 + attribute_elements(attributes))
+
 
 def _data_of(metric: shapes.Shape) -> tuple[str, bytes] | None:
     """Which of Metric's oneof is there, encoded; None for a metric without data."""
-    found = [(kind, one) for kind in (*_KINDS, _SUMMARY) for one in getattr(metric, kind)]
+    found = [(kind, one) for kind in _KINDS for one in getattr(metric, kind)]
     if len(found) > 1:
         raise Malformed(f"a metric has data twice: {', '.join(kind for kind, _ in found[:5])}")
     return found[0] if found else None
@@ -203,7 +225,7 @@ def _is_negative(point: shapes.Shape) -> bool:
 
 def _written(metric: shapes.Shape, kind: str, data: shapes.Shape, points: list[bytes]) -> bytes:
     body = b"".join(shapes.field(1, point) for point in points)
-    if kind != "gauge":
+    if kind not in _WITHOUT_TEMPORALITY:
         body += b"\x10" + shapes.varint(data.temporality)
     if data.is_monotonic:
         body += b"\x18\x01"

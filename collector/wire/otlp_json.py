@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 from google.protobuf.descriptor import Descriptor
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -30,6 +31,7 @@ MAX_DEPTH: Final = 64
 _REQUESTS: Final[dict[Signal, Descriptor]] = {
     Signal.TRACES: ExportTraceServiceRequest.DESCRIPTOR,
     Signal.METRICS: ExportMetricsServiceRequest.DESCRIPTOR,
+    Signal.LOGS: ExportLogsServiceRequest.DESCRIPTOR,
 }
 
 

@@ -22,7 +22,6 @@ class Reason(StrEnum):
     NAME_TOO_LONG = "name_too_long"
     NO_VALUE = "no_value"
     UNSPECIFIED_TEMPORALITY = "unspecified_temporality"
-    UNSUPPORTED_SUMMARY = "unsupported_summary"
     MALFORMED_POINT = "malformed_point"
     TEMPORALITY_CONFLICT = "temporality_conflict"
     DUPLICATE_TIMESTAMP = "duplicate_timestamp"
@@ -46,8 +45,7 @@ EXPLAINED: Final = {
     Reason.NAME_TOO_LONG: "a metric's name or unit is too long",
     Reason.NO_VALUE: "a number point has no value",
     Reason.UNSPECIFIED_TEMPORALITY: "aggregation_temporality must be delta or cumulative",
-    Reason.UNSUPPORTED_SUMMARY: "summaries cannot be merged and are not stored; send a histogram",
-    Reason.MALFORMED_POINT: "bucket counts, bounds, count, scale or sign contradict each other",
+    Reason.MALFORMED_POINT: "counts, bounds, quantiles, scale or sign contradict each other",
     Reason.TEMPORALITY_CONFLICT: "the series is known with the other temporality",
     Reason.DUPLICATE_TIMESTAMP: "the series has a point at this time already; the first one stays",
     Reason.SERIES_LIMIT: "there are too many series, of all, of the service or of the metric",
@@ -61,3 +59,10 @@ class Repair(StrEnum):
     """Something was dropped from an item that was otherwise stored."""
 
     INVALID_PARENT = "invalid_parent"
+    INVALID_TRACE = "invalid_trace"
+
+
+MENDED: Final = {
+    Repair.INVALID_PARENT: "parent_span_id must be empty or 8 bytes",
+    Repair.INVALID_TRACE: "a record's trace_id must be empty or 16, its span_id empty or 8 bytes",
+}

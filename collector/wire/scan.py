@@ -10,20 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from collector.config import LimitsConfig
 from collector.limits.series_book import Admission
 from collector.model import Signal
-from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, canonical, parsed
+from collector.wire import shapes, together, values
+from collector.wire.budget import Budget, attribute_elements, canonical, official, parsed
 from collector.wire.errors import Malformed, TooLarge
+from collector.wire.logs import LogCheck
 from collector.wire.metric_points import MetricCheck
-from collector.wire.reasons import EXPLAINED, Reason, Repair
+from collector.wire.reasons import EXPLAINED, MENDED, Reason, Repair
 from collector.wire.spans import SpanCheck
 from collector.wire.times import Believed
+from collector.wire.together import Piece
+
+#: Attributes of a resource that are columns of the store.
+NAMING: Final = frozenset(
+    (
+        "service.name",
+        "service.version",
+        "service.instance.id",
+        "cloud.region",
+        "cloud.availability_zone",
+        "deployment.environment.name",
+    )
+)
+_Check = SpanCheck | MetricCheck | LogCheck
+_CHECKS: Final[dict[Signal, type[_Check]]] = {
+    Signal.TRACES: SpanCheck,
+    Signal.METRICS: MetricCheck,
+    Signal.LOGS: LogCheck,
+}
+_REQUESTS: Final[dict[Signal, type[Message]]] = {
+    Signal.TRACES: ExportTraceServiceRequest,
+    Signal.METRICS: ExportMetricsServiceRequest,
+    Signal.LOGS: ExportLogsServiceRequest,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +83,10 @@ class Scanned:
             f"{count} rejected as {reason}: {EXPLAINED[reason]}"
             for reason, count in sorted(self.rejected.items())
         ]
-        if self.repaired:
-            parts.append(
-                f"{sum(self.repaired.values())} spans stored without their parent: "
-                "parent_span_id must be empty or 8 bytes"
-            )
+        parts += [
+            f"{count} stored without a part: {MENDED[repair]}"
+            for repair, count in sorted(self.repaired.items())
+        ]
         return "; ".join(parts)
 
 
@@ -73,21 +104,32 @@ def scan(
     """
     if len(body) > limits.max_body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.max_body_bytes}")
-    is_traces = signal is Signal.TRACES
-    max_items = limits.max_spans if is_traces else limits.max_points
-    budget = Budget(max_items=max_items, max_elements=limits.max_elements)
+    max_items = {
+        Signal.TRACES: limits.max_spans,
+        Signal.METRICS: limits.max_points,
+        Signal.LOGS: limits.max_logs,
+    }[signal]
+    budget = Budget(max_items=max_items, max_elements=limits.max_elements, body_bytes=len(body))
     believed = Believed.around(now_unix_nano, limits)
-    check: SpanCheck | MetricCheck
-    if is_traces:
-        check = SpanCheck(limits, budget, believed)
-    else:
+    check: _Check
+    if signal is Signal.METRICS:
         check = MetricCheck(limits, budget, believed, admission)
+    else:
+        check = _CHECKS[signal](limits, budget, believed)
     return _Walk(check, budget, limits).over(body)
+
+
+def rewritten(signal: Signal, body: bytes) -> bytes:
+    """The request as its official class writes it, without fields it does not know.
+
+    Parsers agree on what that class writes. Raises Malformed.
+    """
+    return canonical(_REQUESTS[signal], body)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    check: SpanCheck | MetricCheck
+    check: _Check
     budget: Budget
     limits: LimitsConfig
 
@@ -118,9 +160,23 @@ class _Walk:
             return b""
         if isinstance(self.check, MetricCheck):
             self.check.enter(resource, head)
-        checked = (self.check.part(part) for part in parts)
-        kept = b"".join(shapes.field(2, part) for part in checked if part is not None)
+        if len(raw) > together.MAX_BYTES:
+            kept = b"".join(map(self._kept, together.pieces(parts)))
+        else:
+            whole = self.check.all_of(Piece(parts, raw))
+            if whole is not None:
+                return shapes.field(2, whole)
+            kept = self._one_by_one(parts)
         return _enclosed(2, group, head, kept)
+
+    def _kept(self, piece: Piece) -> bytes:
+        """The items that stand, each as field 2 of its scope."""
+        whole = self.check.all_of(piece)
+        return self._one_by_one(piece.parts) if whole is None else whole
+
+    def _one_by_one(self, parts: Sequence[bytes]) -> bytes:
+        checked = map(self.check.part, parts)
+        return b"".join(shapes.field(2, part) for part in checked if part is not None)
 
     def _head(
         self,
@@ -140,7 +196,18 @@ class _Walk:
         if len(attributes) > self.limits.max_attributes:
             return None
         self.budget.spend_elements(attribute_elements(attributes))
-        return canonical(kind, head)
+        kept = official(kind, head)
+        if isinstance(kept, Resource):
+            self._make_readable(kept)
+        return kept.SerializeToString()
+
+    def _make_readable(self, resource: Resource) -> None:
+        """Text where the store looks for it: in what names a service, for points everywhere."""
+        if isinstance(self.check, MetricCheck):
+            values.make_plain(resource.attributes)
+        for one in resource.attributes:
+            if one.key in NAMING:
+                values.make_text(one.value)
 
 
 def _enclosed(number: int, group: shapes.Shape, head: bytes | None, kept: bytes) -> bytes:

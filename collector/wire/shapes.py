@@ -48,6 +48,13 @@ _LAYOUT: Final = {
         "many bytes links = 13",
     ),
     "Event": ("many bytes attributes = 3",),
+    "LogRecord": (
+        "fixed64 time = 1",
+        "many bytes attributes = 6",
+        "bytes trace_id = 9",
+        "bytes span_id = 10",
+        "fixed64 observed = 11",
+    ),
     "Metric": (
         "string name = 1",
         "string unit = 3",
@@ -92,6 +99,16 @@ _LAYOUT: Final = {
         "many bytes exemplars = 11",
         "double zero_threshold = 14",
     ),
+    "SummaryPoint": (
+        "fixed64 start = 2",
+        "fixed64 time = 3",
+        "fixed64 count = 4",
+        "many bytes quantile_values = 6",
+        "many bytes attributes = 7",
+        "uint32 flags = 8",
+    ),
+    "QuantileValue": ("double quantile = 1",),
+    "Exemplar": ("many bytes attributes = 7",),
     "Buckets": ("sint32 offset = 1", "many uint64 bucket_counts = 2"),
 }
 
@@ -135,11 +152,15 @@ AnyValue: Final = _shape("AnyValue")
 ArrayValue: Final = _shape("ArrayValue")
 Span: Final = _shape("Span")
 Event: Final = _shape("Event")
+LogRecord: Final = _shape("LogRecord")
 Metric: Final = _shape("Metric")
 Data: Final = _shape("Data")
 NumberPoint: Final = _shape("NumberPoint")
 HistogramPoint: Final = _shape("HistogramPoint")
 ExponentialPoint: Final = _shape("ExponentialPoint")
+SummaryPoint: Final = _shape("SummaryPoint")
+QuantileValue: Final = _shape("QuantileValue")
+Exemplar: Final = _shape("Exemplar")
 Buckets: Final = _shape("Buckets")
 
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 from collector.config import LimitsConfig
-from collector.wire import shapes
-from collector.wire.budget import Budget, attribute_elements, canonical, parsed
+from collector.wire import shapes, together
+from collector.wire.budget import (
+    Budget,
+    array_elements,
+    attribute_elements,
+    canonical,
+    parsed,
+)
 from collector.wire.reasons import Reason, Repair
 from collector.wire.times import Believed
+from collector.wire.together import Piece
 
 _NO_TRACE_ID: Final = bytes(16)
 _NO_SPAN_ID: Final = bytes(8)
 #: Appended to a span it takes the parent away: of a field that comes twice, the last one counts.
 _NO_PARENT: Final = shapes.field(4, b"")
+_CHECKED: Final = attrgetter("trace_id", "span_id", "parent_span_id", "start_time_unix_nano")
+_ATTRIBUTES: Final = attrgetter("attributes")
 
 
 class SpanCheck:
@@ -29,6 +39,20 @@ class SpanCheck:
         self.kept_items = 0
         self.rejected: Counter[Reason] = Counter()
         self.repaired: Counter[Repair] = Counter()
+
+    def all_of(self, piece: Piece) -> bytes | None:
+        """All spans of the piece, and whatever stands beside them; None if some may be bad.
+
+        They stay as they came. What the engine's parser refuses and the official one forgives is
+        written anew when it does: ``scan.rewritten``.
+        """
+        scope = together.parsed_scope(ScopeSpans, piece)
+        if scope is None or not self._are_good(piece, scope.spans):
+            return None
+        if not self._budget.is_ample:
+            self._budget.spend_elements(_elements(scope.spans))
+        self.kept_items += len(piece.parts)
+        return piece.encoded
 
     def part(self, raw: bytes) -> bytes | None:
         """The span as it shall be stored; None if rejected."""
@@ -52,6 +76,28 @@ class SpanCheck:
         """Items that ``part_count`` parts hold, as far as their number tells."""
         return part_count
 
+    def _are_good(self, piece: Piece, spans: Any) -> bool:
+        """No span is one that ``part`` would reject or repair."""
+        if not spans or len(spans) != len(piece.parts):
+            return False
+        trace_ids, span_ids, parents, starts = zip(*map(_CHECKED, spans), strict=True)
+        if (
+            set(map(len, trace_ids)) != {16}
+            or set(map(len, span_ids)) != {8}
+            or not {0, 8}.issuperset(map(len, parents))
+            or _NO_TRACE_ID in trace_ids
+            or _NO_SPAN_ID in span_ids
+            or not self._believed.are_believed(starts)
+        ):
+            return False
+        limits = self._limits
+        longest = max(map(len, piece.parts))
+        # An attribute takes two bytes at least, so a short span cannot hold too many.
+        return longest <= min(limits.max_item_bytes, 2 * limits.max_attributes) or (
+            longest <= limits.max_item_bytes
+            and max(map(len, map(_ATTRIBUTES, spans))) <= limits.max_attributes
+        )
+
     def _reason_against(self, raw: bytes, span: shapes.Shape) -> Reason | None:
         trace_id, span_id, attributes = span.trace_id, span.span_id, span.attributes
         if len(trace_id) != 16 or len(span_id) != 8:
@@ -68,3 +114,14 @@ class SpanCheck:
             + len(span.links)
         )
         return self._believed.reason_against(span.start)
+
+
+def _elements(spans: Any) -> int:
+    """As ``_reason_against`` counts them."""
+    return sum(
+        len(span.attributes)
+        + array_elements(span.attributes)
+        + sum(1 + len(event.attributes) for event in span.events)
+        + len(span.links)
+        for span in spans
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,10 @@ class Believed:
             max(now_unix_nano - round(limits.max_past_s * 1e9), _FIRST_UNIX_NANO),
             now_unix_nano + round(limits.max_future_s * 1e9),
         )
+
+    def are_believed(self, unix_nanos: Sequence[int]) -> bool:
+        """Whether each of the times is; there must be one at least."""
+        return self.oldest_unix_nano <= min(unix_nanos) and max(unix_nanos) <= self.newest_unix_nano
 
     def reason_against(self, unix_nano: int) -> Reason | None:
         """None if the time is believed."""

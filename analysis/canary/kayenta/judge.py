@@ -141,6 +141,17 @@ def judge(
         if pair.name not in by_name:
             raise KayentaInputError(f"Could not find metric config for {pair.name}")
         judged.append(_judged(pair, by_name[pair.name], rng))
+    return scored(judged, group_weights, pass_at=pass_at, marginal_at=marginal_at)
+
+
+def scored(
+    judged: Sequence[JudgedMetric],
+    group_weights: Mapping[str, float],
+    *,
+    pass_at: float,
+    marginal_at: float,
+) -> JudgeResult:
+    """The score of metrics that are classified."""
     results = [
         MetricResult(
             one.pair.name,

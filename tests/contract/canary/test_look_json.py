@@ -44,6 +44,7 @@ METRIC = {
     "weight": NUMBER,
     "log_e_value": NUMBER,
     "p_value": NUMBER,
+    "dispersion_ratio": NUMBER,
     "certificates": dict,
     "baseline": dict,
     "canary": dict,

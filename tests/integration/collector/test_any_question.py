@@ -71,7 +71,7 @@ def operations(collector):
 
 @given(st.data())
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_question_is_answered_with_5xx(collector, operations, data):
     """200 or a refusal that says why, as JSON or text."""

@@ -76,9 +76,11 @@ def test_a_bomb_is_refused(collector):
 
 
 def test_other_methods_are_unimplemented(collector):
-    """Logs are not taken; the exporter is told so and does not retry."""
+    """Profiles are not taken; the exporter is told so and does not retry."""
     with grpc.insecure_channel(collector.grpc_address) as channel:
-        call = channel.unary_unary("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+        call = channel.unary_unary(
+            "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
+        )
         with pytest.raises(grpc.RpcError) as caught:
             call(b"", timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
 import requests
 
 from collector.testing import SECOND_NS, metrics_request, resource, trace_request
@@ -47,6 +48,7 @@ def test_all_is_well_and_then_it_is_not(start, tmp_path):
     assert found["rejected"]["traces"] == {"invalid_id": 1}
 
 
+@pytest.mark.slow
 def test_pressure_is_a_reason(start):
     """Also told while nothing is asked of the store."""
     collector = start(OVERLOAD__SHED_TRACES_RATIO=0.001)

@@ -179,7 +179,7 @@ def test_a_bomb_costs_no_memory(collector):
     [
         ("GET", "/v1/traces", 405),
         ("PUT", "/v1/metrics", 405),
-        ("POST", "/v1/logs", 404),
+        ("POST", "/v1/profiles", 404),
         ("POST", "/", 404),
     ],
 )

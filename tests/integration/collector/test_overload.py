@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
@@ -79,6 +80,7 @@ def test_b20_a_burst_of_series_blinds_nobody(start):
     assert collector.metric("davylamp_ingest_series") == 480
 
 
+@pytest.mark.slow
 def test_items_per_second_are_limited(start):
     """429 with a pause for every signal until the bucket has filled; what came is stored."""
     collector = start(OVERLOAD__MAX_ITEMS_PER_S=2.0, OVERLOAD__BURST_ITEMS=5)
@@ -92,6 +94,7 @@ def test_items_per_second_are_limited(start):
     assert (books["received"], books["stored"]) == (6, 6)
 
 
+@pytest.mark.slow
 def test_f6_spans_give_way_before_points(start):
     """Memory beyond 80 %: spans get 429; known series and points go on."""
     collector = start(OVERLOAD__MAX_RSS_BYTES=10_000_000_000, OVERLOAD__SHED_TRACES_RATIO=0.001)
@@ -113,6 +116,7 @@ def test_f6_then_new_series_give_way(start):
     assert collector.settled_books()["stored"] == 1
 
 
+@pytest.mark.slow
 def test_f7_two_deaths_for_want_of_memory_lead_to_safe_mode(start, tmp_path):
     """It comes up, takes what is judged, refuses other new series, and is well again by itself."""
     (tmp_path / "wal").mkdir()
@@ -135,6 +139,7 @@ def test_f7_two_deaths_for_want_of_memory_lead_to_safe_mode(start, tmp_path):
     assert json.loads((tmp_path / "wal" / FILE).read_text())[-1]["state"] == "ended"
 
 
+@pytest.mark.slow
 def test_f7_plain_kills_lead_to_nothing(start, tmp_path):
     """However many."""
     for _ in range(3):
@@ -166,6 +171,7 @@ def slow_syncs(pid, folder, delay_us):
         tracer.communicate(timeout=10)
 
 
+@pytest.mark.slow
 def test_f5_a_disk_that_stalls(start, tmp_path):
     """503 with a pause instead of a wait without end; sent again, it counts once."""
     collector = start(WAL__MAX_WAIT_S=0.3, WAL__METRICS_INTERVAL_S=0.1)
@@ -187,6 +193,7 @@ def resident_kb(collector):
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
 
+@pytest.mark.slow
 def test_b25_empty_messages_cost_little(start):
     """4 MB that a parser would build into hundreds are refused for the price of counting them."""
     collector = start()
@@ -267,3 +274,18 @@ def test_b26_headers_without_end(collector):
     assert raw(collector, head + many + b"\r\n") in {0, 400, 431, 415}
     assert resident_kb(collector) - before < 64_000
     assert collector.post("traces", spans(1)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xff\xff\xff\x0f" + bytes(10), b"\xff\x06\x00\x00sNaPpY" + bytes(10)],
+    ids=["4 GiB in 10 bytes", "framed"],
+)
+def test_b24_snappy_that_claims_much(collector, body):
+    """Refused by its first bytes; nothing is allocated for it."""
+    headers = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
+    before = resident_kb(collector)
+    for _ in range(5):
+        answer = requests.post(f"{collector.api_url}/api/v1/write", body, headers=headers)
+        assert answer.status_code in {400, 413}
+    assert resident_kb(collector) - before < 64_000

@@ -82,11 +82,12 @@ def test_from_the_page_to_promql(start, tmp_path, service, wait_for):
     books = collector.settled_books()
     assert books["quarantined"] == 0
     taken = collector.metric("davylamp_scrape_samples_total", outcome="taken")
-    assert books["signals"]["metrics"]["received"] == taken
+    assert books["signals"]["samples"]["received"] == taken
     assert collector.terminate() == 0
     assert "Traceback" not in collector.stderr()
 
 
+@pytest.mark.slow
 def test_a_wrong_file_keeps_it_from_starting(start, tmp_path):
     """With the place and what is accepted, in one sentence."""
     path = tmp_path / "scrape.yml"
@@ -95,6 +96,7 @@ def test_a_wrong_file_keeps_it_from_starting(start, tmp_path):
         start(tmp_path, SCRAPE__CONFIG_PATH=path)
 
 
+@pytest.mark.slow
 def test_the_collector_scrapes_itself(start, tmp_path, wait_for):
     """Its own page is a good one."""
     path = tmp_path / "scrape.yml"

@@ -87,6 +87,7 @@ def test_backup_while_it_runs_and_restore(start, tmp_path):
     assert restored.terminate() == 0
 
 
+@pytest.mark.slow
 def test_backup_of_a_stopped_store_and_what_is_refused(start, tmp_path):
     """A folder that is not empty, a changed file, a backup without its list."""
     first, second, copy = tmp_path / "first", tmp_path / "second", tmp_path / "copy"
@@ -111,6 +112,7 @@ def test_backup_of_a_stopped_store_and_what_is_refused(start, tmp_path):
     assert (code, "no complete backup" in said) == (1, True)
 
 
+@pytest.mark.slow
 def test_check_finds_a_broken_part_and_what_was_set_aside(start, tmp_path):
     """One flipped byte of a part; a file in the quarantine folder."""
     collector = start(tmp_path)
@@ -130,6 +132,7 @@ def test_check_finds_a_broken_part_and_what_was_set_aside(start, tmp_path):
     assert "1 files (3 bytes)" in said
 
 
+@pytest.mark.slow
 def test_check_without_a_store(tmp_path):
     """Is an error, and makes none."""
     code, said = store(tmp_path / "none", "check")
@@ -137,6 +140,7 @@ def test_check_without_a_store(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_retention_is_shown(tmp_path):
     """In days."""
     code, said = store(tmp_path, "retention")
@@ -151,6 +155,7 @@ def test_a_browser_cannot_make_snapshots(collector, method):
     assert answer.status_code == 403
 
 
+@pytest.mark.slow
 def test_the_doctor_hears_a_running_collector(start, tmp_path):
     """What it was sent and could not take is among the complaints; the exit code says not bad."""
     collector = start(tmp_path)

@@ -10,6 +10,10 @@ import itertools
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.config import StoreConfig
@@ -20,11 +24,17 @@ from collector.testing import (
     SECOND_NS,
     fill,
     framed,
+    logs_request,
     metrics_request,
     resource,
     trace_request,
 )
 
+SIGNALS = {
+    ExportTraceServiceRequest: Signal.TRACES,
+    ExportMetricsServiceRequest: Signal.METRICS,
+    ExportLogsServiceRequest: Signal.LOGS,
+}
 FIRST_UNIX_NANO = 1_790_000_000_000_000_000
 HOUR_NS = 3_600_000_000_000
 
@@ -72,8 +82,7 @@ def insert(store, tmp_path):
         number = next(_segments)
         path = tmp_path / f"{number}.seg"
         path.write_bytes(b"".join(framed(message.SerializeToString()) for message in messages))
-        is_trace = isinstance(messages[0], ExportTraceServiceRequest)
-        signal = Signal.TRACES if is_trace else Signal.METRICS
+        signal = SIGNALS[type(messages[0])]
         return store.insert_segment(path, signal, token or f"segment-{number}").rows
 
     return run
@@ -86,7 +95,15 @@ def otlp():
     class Builders:
         pass
 
-    for function in (trace_request, metrics_request, resource, framed, store_config, fill):
+    for function in (
+        trace_request,
+        metrics_request,
+        logs_request,
+        resource,
+        framed,
+        store_config,
+        fill,
+    ):
         setattr(Builders, function.__name__, staticmethod(function))
     Builders.DELTA, Builders.CUMULATIVE, Builders.SECOND_NS = DELTA, CUMULATIVE, SECOND_NS
     return Builders

@@ -1,4 +1,4 @@
-"""Encodings that one parser forgives and another does not: the scan writes them anew."""
+"""Encodings that one parser forgives and another does not: they are written anew and stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import time
 import pytest
 
 from collector.model import Signal
+from collector.pipeline.isolate import Isolated, isolate
 from collector.store.errors import PoisonedSegment
+from collector.wal.recovery import QUARANTINE
+from collector.wal.segments import Segment
 from collector.wire.scan import scan
 from collector.wire.shapes import field, varint
 from davylamp.config import collector_config, load_settings
@@ -28,28 +31,43 @@ NAME_AS_NUMBER = varint(5 << 3) + b"\x01"
     [
         pytest.param(GROUP, True, id="group"),
         pytest.param(OVERLONG, True, id="overlong varint"),
-        pytest.param(BOOL_61, True, id="boolean of 61"),
+        pytest.param(BOOL_61, False, id="boolean of 61"),
         pytest.param(NAME_AS_NUMBER, True, id="name as number"),
         pytest.param(varint(99 << 3 | 5) + b"1234", False, id="unknown field"),
         pytest.param(varint(6 << 3) + b"\xff" * 9 + b"\x01", False, id="negative kind"),
     ],
 )
-def test_odd_spans_are_stored_and_would_have_poisoned(
+def test_odd_spans_are_stored_though_they_poison(
     store, otlp, tmp_path, extra, does_poison, request
 ):
-    """As it came the body poisons the segment; as the scan leaves it, it is one row."""
+    """As it came the body poisons the segment; set apart and written anew it is one row."""
     now = time.time_ns()
     spans = [{"trace_id": os.urandom(16), "span_id": os.urandom(8), "start": now}]
     whole = otlp.trace_request(otlp.resource("odd-wire"), spans)
     span = whole.resource_spans[0].scope_spans[0].spans[0].SerializeToString() + extra
     body = field(1, field(2, field(2, span)))
-    name = request.node.callspec.id.replace(" ", "-")
+    name = f"{request.node.callspec.id.replace(' ', '-')}.traces.seg"
+    (tmp_path / QUARANTINE).mkdir()
     path = tmp_path / name
-    if does_poison:
-        path.write_bytes(otlp.framed(body, 1))
-        with pytest.raises(PoisonedSegment):
-            store.insert_segment(path, Signal.TRACES, f"raw-{name}")
     limits = collector_config(load_settings(environ={})).limits
     scanned = scan(Signal.TRACES, body, limits, now_unix_nano=now)
     path.write_bytes(otlp.framed(scanned.body, scanned.item_count))
-    assert store.insert_segment(path, Signal.TRACES, name).rows == 1
+
+    def insert(part, token):
+        store.insert_segment(part, Signal.TRACES, token)
+
+    if does_poison:
+        with pytest.raises(PoisonedSegment):
+            insert(path, name)
+        segment = Segment(path, Signal.TRACES, path.stat().st_size, 1, 0.0)
+        for _ in range(2):
+            assert isolate(segment, insert) == Isolated(stored=1, quarantined=0)
+    else:
+        insert(path, name)
+    trace_id = spans[0]["trace_id"].hex()
+    counted = store.query(
+        "SELECT count() AS n FROM spans WHERE trace_id = toFixedString(unhex({id:String}), 16)",
+        {"id": trace_id},
+    )
+    assert counted["n"].to_pylist() == [1]
+    assert not list((tmp_path / QUARANTINE).iterdir())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -15,29 +16,47 @@ from collector.model import Signal
 from collector.testing_random import odd_request
 from collector.wire.errors import WireError
 from collector.wire.scan import scan
+from collector.wire.values import make_plain, make_text
 
 KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 
 def items(signal, body):
-    """Encoded spans or points of a request, in order, by the official classes."""
+    """Encoded spans, points or records of a request, in order, by the official classes.
+
+    Lists, maps and bytes are text in points, and any log's body is.
+    """
     if signal is Signal.TRACES:
         request = ExportTraceServiceRequest.FromString(body)
-        return [
-            span.SerializeToString(deterministic=True)
+        found = [
+            span
             for group in request.resource_spans
             for scope in group.scope_spans
             for span in scope.spans
         ]
-    metrics_request = ExportMetricsServiceRequest.FromString(body)
-    return [
-        point.SerializeToString(deterministic=True)
-        for group in metrics_request.resource_metrics
-        for scope in group.scope_metrics
-        for metric in scope.metrics
-        for kind in KINDS
-        for point in getattr(metric, kind).data_points
-    ]
+    elif signal is Signal.LOGS:
+        request = ExportLogsServiceRequest.FromString(body)
+        found = [
+            record
+            for group in request.resource_logs
+            for scope in group.scope_logs
+            for record in scope.log_records
+        ]
+        for record in found:
+            make_text(record.body)
+    else:
+        request = ExportMetricsServiceRequest.FromString(body)
+        found = [
+            point
+            for group in request.resource_metrics
+            for scope in group.scope_metrics
+            for metric in scope.metrics
+            for kind in KINDS
+            for point in getattr(metric, kind).data_points
+        ]
+        for point in found:
+            make_plain(point.attributes)
+    return [one.SerializeToString(deterministic=True) for one in found]
 
 
 def is_part_of(part, whole):

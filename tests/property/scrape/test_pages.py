@@ -64,7 +64,7 @@ def theirs(families):
     return [
         (
             {"__name__": one.name, **{key: value for key, value in one.labels.items() if value}},
-            one.value,
+            float(one.value),  # whole numbers are exact there, a sample is a double
             None if one.timestamp is None else float(one.timestamp),
         )
         for family in families
@@ -77,7 +77,7 @@ def same(left, right):
 
 
 @given(text_pages())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_text_pages_read_as_the_second_opinion_reads_them(page):
     """Labels, values and times of every sample."""
     found = ours(parse_text(page.encode(), ()))
@@ -107,13 +107,15 @@ def open_metrics_pages(draw):
         if time is not None:
             line += f" {time / 1000}"
         if draw(st.booleans()):
-            line += ' # {trace_id="' + escaped(draw(VALUES)) + f'"}} {draw(st.floats(-9, 9))!r}'
+            # Escapes in an exemplar are more than the second opinion reads.
+            text = draw(st.from_regex(r"[a-z0-9]{0,9}", fullmatch=True))
+            line += f' # {{trace_id="{text}"}} {draw(st.floats(-9, 9))!r}'
         lines.append(line)
     return "\n".join([*lines, "# EOF"]) + "\n"
 
 
 @given(open_metrics_pages())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_openmetrics_pages_read_as_the_second_opinion_reads_them(page):
     """Exemplars too."""
     found = parse_openmetrics(page.encode(), ())
@@ -134,7 +136,7 @@ def test_openmetrics_pages_read_as_the_second_opinion_reads_them(page):
 
 
 @given(st.one_of(text_pages(), open_metrics_pages()), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_bent_pages_are_read_or_refused_with_a_line(page, data):
     """Bytes replaced, taken out or put in: a page or a BadExposition, nothing else."""
     raw = bytearray(page.encode())
@@ -147,7 +149,7 @@ def test_bent_pages_are_read_or_refused_with_a_line(page, data):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_bytes_are_read_or_refused_with_a_line(raw):
     """Both parsers are total."""
     check_total(raw)

@@ -57,11 +57,23 @@ def test_mean_of_one_block_is_at_most_one(n_a, n_b, p_a, p_b, margin, side, t_a,
     prior_ratio=INSIDE,
     prior_count=st.floats(0.1, 200),
     keep=st.floats(0.01, 1),
+    horizon=st.tuples(st.floats(0, 1), st.floats(0.5, 6), st.floats(0, 5)),
     rates=st.lists(st.tuples(INSIDE, st.floats(0, 1)), min_size=2, max_size=2),
     sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=2, max_size=2),
 )
 def test_a_learning_process_stays_fair_whatever_its_bets(
-    *, side, margin, increments, ratios, weights, prior_ratio, prior_count, keep, rates, sizes
+    *,
+    side,
+    margin,
+    increments,
+    ratios,
+    weights,
+    prior_ratio,
+    prior_count,
+    keep,
+    horizon,
+    rates,
+    sizes,
 ):
     """Two blocks, rates and sizes different in each: every path enumerated."""
     bets = ShareBets(
@@ -72,6 +84,8 @@ def test_a_learning_process_stays_fair_whatever_its_bets(
         weights[6],
         prior_ratio,
         prior_count,
+        horizon[0],
+        horizon[1],
     )
     rates = [(min(t_a, 1 - margin), u) for t_a, u in rates]
     arms = [(t_a, in_null(t_a, u, margin, side)) for t_a, u in rates]
@@ -80,7 +94,7 @@ def test_a_learning_process_stays_fair_whatever_its_bets(
     for path in itertools.product(*outcomes):
         process, weight = ShareProcess(margin, side, bets), 1.0
         for (bad_a, bad_b), (n_a, n_b), (t_a, t_b) in zip(path, sizes, arms, strict=True):
-            process.step(bad_a, n_a, bad_b, n_b, keep)
+            process.step(bad_a, n_a, bad_b, n_b, keep, left_ratio=horizon[2])
             weight *= binomial(n_a, t_a)[bad_a] * binomial(n_b, t_b)[bad_b]
         mean += weight * math.exp(process.log_e)
     assert mean <= 1 + 1e-9

@@ -425,3 +425,31 @@ def test_history_before_the_canary_sharpens_and_judges_nothing(rule):
     look = judge.look({}, 10**9)
     assert metric_of(look, "playback.startup.duration").log_e_value == 0.0
     assert metric_of(look, "playback.startup.duration").baseline["total"] == 0
+
+
+def cold_start(t, key, block):
+    """Durations of the canary's first 30 s are those of a cold cache: one octave up."""
+    if t >= 30 or key != "playback.startup.duration" or block.canary is None:
+        return block
+    arm = block.canary
+    up = np.concatenate([np.zeros(16, dtype=np.int64), arm.counts[:-16]])
+    return replace(block, canary=replace(arm, counts=up))
+
+
+def test_a_cold_start_is_forgiven_only_by_a_warm_up(run, rule):
+    strict = run(change=cold_start).until(300)
+    assert strict.verdict.kind == "fail"
+    last = run(rule=replace(rule, warm_up_s=30.0), change=cold_start).until(300)
+    assert last.verdict.kind == "pass"
+    skipped = {m.name: m.blocks_skipped.get("warm_up", 0) for m in last.metrics if not m.split}
+    assert skipped["playback.startup.duration"] == 30
+
+
+def test_too_few_instances_hold_the_verdict(run, rule):
+    """The blocks of these streams come from one instance per arm."""
+    bad = run.Run.Release("x", device_failure_ratio=0.3)
+    look = run(rule=replace(rule, min_instances_per_arm=2), release=bad).until(40)
+    assert look.verdict.kind == "inconclusive"
+    assert look.reason == "too_few_instances"
+    assert not look.final
+    assert look.to_json()["traffic"]["instances"] == {"baseline": 1, "canary": 1}

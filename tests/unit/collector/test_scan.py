@@ -140,7 +140,7 @@ def set_temporality(metric, number):
         (lambda metric: setattr(metric, "unit", "n" * 2_000), "name_too_long"),
         (lambda metric: set_temporality(metric, 0), "unspecified_temporality"),
         (lambda metric: set_temporality(metric, 7), "unspecified_temporality"),
-        (lambda metric: metric.summary.data_points.add(time_unix_nano=1), "unsupported_summary"),
+        (lambda metric: metric.summary.data_points.add(time_unix_nano=1), "timestamp_zero"),
         (lambda metric: metric.sum.data_points[0].ClearField("as_int"), "no_value"),
     ],
     ids=["no name", "name", "unit", "no temporality", "odd temporality", "summary", "no value"],

@@ -127,7 +127,8 @@ def test_many_senders_share_syncs_and_lose_nothing(make):
 def test_each_signal_closes_at_its_own_age(make):
     """Metrics are handed out while traces still gather."""
     clock = FixedClock()
-    log, _ = make(clock, traces_interval_s=5.0, metrics_interval_s=1.0, samples_interval_s=2.0)
+    intervals_s = {"metrics": 1.0, "samples": 2.0, "traces": 5.0, "logs": 8.0}
+    log, _ = make(clock, **{f"{name}_interval_s": value for name, value in intervals_s.items()})
     waiter = Waiter(len(Signal))
     for signal in Signal:
         log.append(signal, b"x", 1, waiter.done)
@@ -139,6 +140,8 @@ def test_each_signal_closes_at_its_own_age(make):
     assert log.next_segment().signal is Signal.SAMPLES
     clock.advance(3.0)
     assert log.next_segment().signal is Signal.TRACES
+    clock.advance(3.0)
+    assert log.next_segment().signal is Signal.LOGS
 
 
 def test_a_full_segment_closes_whatever_its_age(make):
