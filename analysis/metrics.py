@@ -77,6 +77,7 @@ class LedgerMetrics(Collector):
         """Counts by state; nothing while the ledger cannot be read."""
         try:
             totals = self._ledger.totals()
+            guards = self._ledger.guards.counts()
         except LedgerUnavailableError:
             return
         yield GaugeMetricFamily(
@@ -86,6 +87,12 @@ class LedgerMetrics(Collector):
         yield GaugeMetricFamily(
             "davylamp_open_canaries_limit", "Canaries that may be open.", MAX_OPEN_CANARIES
         )
+        for name, text in (
+            ("locks", "Environments in which nothing is commanded."),
+            ("barred", "Releases barred until a person clears them."),
+            ("kill_switch", "1 while the kill switch stops every command."),
+        ):
+            yield GaugeMetricFamily(f"davylamp_guard_{name}", text, guards[name])
         for name, text, counts in (
             ("davylamp_canaries", "Canaries by state.", totals.canaries),
             ("davylamp_decisions", "Decisions by state.", totals.decisions),

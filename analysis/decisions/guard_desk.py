@@ -36,6 +36,14 @@ class GuardDesk:
         shown = {"file": str(switch.path), "thrown": switch.thrown("")}
         return {"kill_switch": shown, "limits": asdict(guarding.limits), **kept}
 
+    def counts(self) -> dict[str, int]:
+        """Locks, barred releases, and 1 while the general kill switch is thrown."""
+        with self._database.read() as connection:
+            locks, barred = guard_store.counts(connection)
+        guarding = self._guarding
+        thrown = guarding is not None and guarding.kill_switch.thrown("") is not None
+        return {"locks": locks, "barred": barred, "kill_switch": int(thrown)}
+
     def clear(self, release: Release, who: str, reason: str) -> None:
         """End the bar of a release. Raises UnknownRecordError."""
 

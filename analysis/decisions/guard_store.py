@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from analysis.decisions.commands import AWAITING
 from analysis.decisions.guards import (
@@ -196,6 +196,14 @@ def state(connection: Connection) -> dict[str, Any]:
         "known_good": _listed(connection, good),
         "locks": _listed(connection, locks),
     }
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """How many locks there are, and how many bars that nobody cleared."""
+    locks = connection.scalar(select(func.count()).select_from(environment_locks))
+    bars = select(func.count()).select_from(barred_digests)
+    barred = connection.scalar(bars.where(barred_digests.c.cleared_unix_nano.is_(None)))
+    return locks or 0, barred or 0
 
 
 def _listed(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:

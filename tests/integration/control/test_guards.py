@@ -212,6 +212,11 @@ def test_guards_over_http(start_process, tmp_path):
     assert ask("/release", {"environment": "other", **from_test}, token)[0] == 404
     release = {"environment": "demo", "service": "playback", "digest": "d", **from_test}
     assert ask("/bar", release, token)[1]["barred"][0]["digest"] == "d"
+    with urllib.request.urlopen(f"{process.url}/metrics", timeout=10) as answer:
+        shown = answer.read().decode()
+    assert "davylamp_guard_locks 1.0" in shown
+    assert "davylamp_guard_barred 1.0" in shown
+    assert "davylamp_guard_kill_switch 0.0" in shown
     assert ask("/clear", release, token)[1]["barred"] == []
     assert ask("", None, "")[1]["limits"]["storm_services"] == 2
 
