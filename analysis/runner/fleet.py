@@ -70,6 +70,7 @@ class Fleet:
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
         self._point_due_unix_nano = 0
+        self._frozen: frozenset[str] = frozenset()
         self.is_caught_up = False
 
     async def start(self) -> None:
@@ -77,6 +78,7 @@ class Fleet:
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         firing = {status["name"]: _firing(status) for status in slos}
+        self._frozen = frozenset(s["name"] for s in slos if s.get("alerts_frozen", False))
         self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
         self._trackers = [
             SloTracker(
@@ -200,6 +202,7 @@ class Fleet:
             title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
             service = status.objective.service
             self._ledger.record_event("slo_alert", service, title, detail=edge.text)
+        self._record_freezes(slos)
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
@@ -210,6 +213,20 @@ class Fleet:
         if with_points:
             for status in slos:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
+
+    def _record_freezes(self, slos: Sequence[SloStatus]) -> None:
+        """Tell when alerts stop following, because nobody reports, and when they do so again."""
+        frozen = frozenset(status.objective.name for status in slos if status.is_frozen)
+        for status in slos:
+            name = status.objective.name
+            if (name in frozen) == (name in self._frozen):
+                continue
+            title = f"the alerts of {status.objective.display_name!r} "
+            title += "freeze: no data" if status.is_frozen else "follow the data again"
+            self._ledger.record_event(
+                "slo_freeze", status.objective.service, title, detail=status.summary
+            )
+        self._frozen = frozen
 
 
 def _attributes(
