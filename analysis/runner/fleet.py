@@ -202,7 +202,12 @@ class Fleet:
             title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
             service = status.objective.service
             self._ledger.record_event("slo_alert", service, title, detail=edge.text)
-        self._record_freezes(slos)
+        for status in freeze_changes(self._frozen, slos):
+            title = f"the alerts of {status.objective.display_name!r} "
+            title += "freeze: no data" if status.is_frozen else "follow the data again"
+            service = status.objective.service
+            self._ledger.record_event("slo_freeze", service, title, detail=status.summary)
+        self._frozen = frozenset(s.objective.name for s in slos if s.is_frozen)
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
@@ -214,19 +219,10 @@ class Fleet:
             for status in slos:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
 
-    def _record_freezes(self, slos: Sequence[SloStatus]) -> None:
-        """Tell when alerts stop following, because nobody reports, and when they do so again."""
-        frozen = frozenset(status.objective.name for status in slos if status.is_frozen)
-        for status in slos:
-            name = status.objective.name
-            if (name in frozen) == (name in self._frozen):
-                continue
-            title = f"the alerts of {status.objective.display_name!r} "
-            title += "freeze: no data" if status.is_frozen else "follow the data again"
-            self._ledger.record_event(
-                "slo_freeze", status.objective.service, title, detail=status.summary
-            )
-        self._frozen = frozen
+
+def freeze_changes(frozen: frozenset[str], slos: Sequence[SloStatus]) -> list[SloStatus]:
+    """Objectives whose alerts stopped following, because nobody reports, or do so again."""
+    return [status for status in slos if status.is_frozen != (status.objective.name in frozen)]
 
 
 def _attributes(

@@ -32,7 +32,7 @@ GUARDS = {
     "three_failures": Guard(min_failures=3),
 }
 #: Requests an hour and the share of failures of the outage.
-TRAFFIC = ((10, 0.5), (30, 0.5), (60, 0.5), (600, 0.1), (6_000, 0.1), (6_000, 0.02))
+TRAFFIC = ((10, 1.0), (10, 0.5), (30, 0.5), (60, 0.5), (600, 0.1), (6_000, 0.1), (6_000, 0.02))
 HEALTHY_S, OUTAGE_S = 8 * 3_600, 2 * 3_600
 SEED = 11
 
@@ -45,9 +45,12 @@ def main() -> None:
     periods, outages = (20, 200) if quick else (100, 1_000)
     rows = []
     for per_hour, ratio in TRAFFIC:
-        row = {"requests_per_hour": per_hour, "outage_error_ratio": ratio}
-        row["false_pages_per_30d"] = quiet(per_hour, periods)
-        row["outage"] = outage(per_hour, ratio, outages)
+        row = {
+            "requests_per_hour": per_hour,
+            "outage_error_ratio": ratio,
+            "false_pages_per_30d": quiet(per_hour, periods),
+            "outage": outage(per_hour, ratio, outages),
+        }
         print(json.dumps(row), flush=True)
         rows.append(row)
     print(

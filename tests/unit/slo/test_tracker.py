@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from analysis.runner.fleet import freeze_changes
 from analysis.slo.burn_rate import burn_rate, evaluate, is_beyond_noise
 from analysis.slo.errors import SloInputError
 from analysis.slo.objectives import Guard, load_objectives, shipped_text
@@ -198,7 +199,7 @@ def test_two_failures_are_enough_by_default():
 
 def test_the_reason_for_silence_and_for_a_page_is_in_the_text():
     quiet = Clocked()
-    quiet.minutes(60 * 24, 1, 0)
+    quiet.minutes(61, 1, 0)
     quiet.slice(0, 1)
     assert quiet.edges == []
     loud = Clocked()
@@ -231,6 +232,27 @@ def test_what_is_known_of_the_window_has_a_name():
     assert (seen.status.data, seen.status.is_frozen) == (DataState.STALE, True)
     seen.minutes(60, 0, 0)
     assert (seen.status.data, seen.status.is_frozen) == (DataState.NO_TRAFFIC, False)
+
+
+def test_a_collector_outage_pages_and_resolves_nothing_and_is_told_once():
+    fed = Clocked(objective=HOUR)
+    fed.minutes(55, 100, 0)
+    fed.minutes(5, 0, 100)
+    fired = list(fed.edges)
+    assert ("page", True) in fired
+    frozen, told = frozenset(), []
+    for _ in range(60):
+        fed.silence(1)
+        changed = freeze_changes(frozen, [fed.status])
+        told += [(fed.now_s, status.is_frozen) for status in changed]
+        frozen = frozenset({HOUR.name}) if fed.status.is_frozen else frozenset()
+    ((at_s, is_frozen),) = told
+    assert is_frozen
+    assert at_s - (fed.now_s - 3600) <= 120 + 60  # stale after 120 s, asked every minute
+    assert fed.edges == fired
+    assert "stays as last seen" in fed.status.summary
+    fed.minutes(1, 100, 0)
+    assert [status.is_frozen for status in freeze_changes(frozen, [fed.status])] == [False]
 
 
 def test_guard_is_the_binomial_tail():
