@@ -30,6 +30,7 @@ class RunnerConfig:
     slo_history_interval_s: float
     #: Files that replace the shipped ones; empty = the shipped one.
     objectives_path: str
+    #: OpenSLO documents read together with the objectives; empty = none.
     alerting_path: str
     signals_path: str
     reading: ReadingConfig

@@ -70,6 +70,7 @@ class Fleet:
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
         self._point_due_unix_nano = 0
+        self._frozen: frozenset[str] = frozenset()
         self.is_caught_up = False
 
     async def start(self) -> None:
@@ -77,6 +78,7 @@ class Fleet:
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         firing = {status["name"]: _firing(status) for status in slos}
+        self._frozen = frozenset(s["name"] for s in slos if s.get("alerts_frozen", False))
         self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
         self._trackers = [
             SloTracker(
@@ -200,6 +202,12 @@ class Fleet:
             title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
             service = status.objective.service
             self._ledger.record_event("slo_alert", service, title, detail=edge.text)
+        for status in freeze_changes(self._frozen, slos):
+            title = f"the alerts of {status.objective.display_name!r} "
+            title += "freeze: no data" if status.is_frozen else "follow the data again"
+            service = status.objective.service
+            self._ledger.record_event("slo_freeze", service, title, detail=status.summary)
+        self._frozen = frozenset(s.objective.name for s in slos if s.is_frozen)
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
@@ -210,6 +218,11 @@ class Fleet:
         if with_points:
             for status in slos:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
+
+
+def freeze_changes(frozen: frozenset[str], slos: Sequence[SloStatus]) -> list[SloStatus]:
+    """Objectives whose alerts stopped following, because nobody reports, or do so again."""
+    return [status for status in slos if status.is_frozen != (status.objective.name in frozen)]
 
 
 def _attributes(

@@ -28,7 +28,7 @@ from analysis.runner.confirmation import Confirmer
 from analysis.runner.feedback import Feedback
 from analysis.runner.fleet import Fleet
 from analysis.slo.errors import SloError
-from analysis.slo.objectives import Objective, load_objectives, load_policies
+from analysis.slo.objectives import Objective, load_objectives
 from analysis.slo.objectives import shipped_text as shipped_slo
 from telemetry.clock import Clock
 from telemetry.provider import Telemetry
@@ -54,12 +54,15 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
     runner_config.check(config)
     try:
         canary_text = _text(canary_config_path, default_config_text)
-        policies = load_policies(_text(config.alerting_path, lambda: shipped_slo("alerting.yaml")))
-        objectives = _text(config.objectives_path, lambda: shipped_slo("objectives.yaml"))
+        objectives = {
+            config.objectives_path or "objectives.yaml": _text(config.objectives_path, shipped_slo)
+        }
+        if config.alerting_path:
+            objectives[config.alerting_path] = _text(config.alerting_path, str)
         return Rules(
             canary_text,
             load_canary_config(canary_text),
-            load_objectives(objectives, policies),
+            load_objectives(objectives),
             load_signals(_text(config.signals_path, shipped_signals)),
         )
     except (CanaryError, SloError, AnomalyError) as error:

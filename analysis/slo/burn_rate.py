@@ -40,11 +40,16 @@ def _measured_burn_rate(window: WindowSum, budget_ratio: float) -> float:
     return burn_rate(window, budget_ratio) or 0.0
 
 
+def noise_chance(window: WindowSum, budget_ratio: float) -> float:
+    """Chance of at least so many failures while the objective is just met; 1 without failures."""
+    return float(binom.sf(window.bad - 1, window.total, budget_ratio))
+
+
 def is_beyond_noise(window: WindowSum, budget_ratio: float, guard: Guard) -> bool:
     """Whether so many failures are improbable while the objective is just met."""
     if window.bad < guard.min_failures:
         return False
-    return bool(binom.sf(window.bad - 1, window.total, budget_ratio) <= guard.p_value)
+    return noise_chance(window, budget_ratio) <= guard.p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class BurnState:
     firing: bool
     #: Above the factor, and yet not firing, because it may be noise.
     guarded: bool
+    #: Failures and events of the long window, and how likely noise shows so many failures;
+    #: ``None`` below the factor, where nobody asks.
+    long_bad: int
+    long_total: int
+    noise_chance: float | None
 
 
 def evaluate(
@@ -73,7 +83,8 @@ def evaluate(
     """Compare both windows with the factor."""
     rate = _measured_burn_rate if was_firing else certain_burn_rate
     is_above = all(rate(one, budget_ratio) > window.factor for one in (long, short))
-    is_clear = is_above and is_beyond_noise(long, budget_ratio, guard)
+    chance = noise_chance(long, budget_ratio) if is_above else None
+    is_clear = chance is not None and long.bad >= guard.min_failures and chance <= guard.p_value
     return BurnState(
         window=window,
         long_burn=burn_rate(long, budget_ratio),
@@ -82,4 +93,7 @@ def evaluate(
         short_covered_ratio=short.covered_ratio,
         firing=is_clear,
         guarded=is_above and not is_clear,
+        long_bad=long.bad,
+        long_total=long.total,
+        noise_chance=chance,
     )

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from analysis.slo.budget import ErrorBudget, error_budget
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import SEVERITIES, Objective
+from analysis.slo.openslo.budgets import DataState
 from analysis.slo.sliced_counts import SlicedCounts
+
+#: Less of the window seen than this is a gap, and said so beside every number.
+COVERED_MIN_RATIO: Final = 0.9
 
 
 class SloState(StrEnum):
@@ -39,6 +43,7 @@ class SloStatus:
 
     objective: Objective
     state: SloState
+    data: DataState
     budget: ErrorBudget
     burns: tuple[BurnState, ...]
     evaluated_unix_nano: int
@@ -49,6 +54,11 @@ class SloStatus:
         """Severities with a firing pair."""
         return frozenset(burn.window.severity for burn in self.burns if burn.firing)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether alerts stay as last seen, because nobody reports any more."""
+        return self.data is DataState.STALE
+
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.objective.name,
@@ -57,6 +67,8 @@ class SloStatus:
             "objective_ratio": self.objective.target_ratio,
             "window_s": self.objective.window_s,
             "state": str(self.state),
+            "data_state": str(self.data),
+            "alerts_frozen": self.is_frozen,
             "good": self.budget.good,
             "total": self.budget.total,
             "error_ratio": self.budget.error_ratio,
@@ -80,6 +92,9 @@ def _burn_json(burn: BurnState) -> dict[str, Any]:
         "short_covered_ratio": burn.short_covered_ratio,
         "firing": burn.firing,
         "guarded": burn.guarded,
+        "long_bad": burn.long_bad,
+        "long_total": burn.long_total,
+        "noise_chance": burn.noise_chance,
     }
 
 
@@ -95,7 +110,7 @@ class SloTracker:
     ) -> None:
         self.objective = objective
         self._stale_after_s = stale_after_s
-        longest = max(objective.window_s, *(w.long_window_s for w in objective.policy.windows))
+        longest = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
         self._counts = SlicedCounts(slice_s, -(-longest // slice_s) * slice_s)
         self._status: SloStatus | None = None
         self._firing = firing
@@ -135,7 +150,13 @@ class SloTracker:
         if budget.total == 0:
             state = SloState.NO_DATA
         status = SloStatus(
-            objective, state, budget, burns, now_unix_nano, _summary(objective, budget, burns)
+            objective,
+            state,
+            _data_state(budget),
+            budget,
+            burns,
+            now_unix_nano,
+            _summary(objective, budget, burns),
         )
         self._status = status
         edges = tuple(_edges(self._firing, status))
@@ -150,14 +171,26 @@ class SloTracker:
         held = sorted({burn.window.severity for burn in burns if burn.firing})
         still = f" The alert ({', '.join(held)}) stays as last seen." if held else ""
         text = f"No counts {seen}: nothing is concluded.{still}"
-        return SloStatus(self.objective, SloState.NO_DATA, budget, burns, now_unix_nano, text)
+        data = DataState.EMPTY if end is None else DataState.STALE
+        return SloStatus(self.objective, SloState.NO_DATA, data, budget, burns, now_unix_nano, text)
 
     def _held(self, before: SloStatus | None) -> tuple[BurnState, ...]:
         """What was last seen; at first what an earlier run left on, so that it is not forgotten."""
         if before is not None:
             return before.burns
         return tuple(
-            BurnState(window, None, None, 0.0, 0.0, window.severity in self._firing, guarded=False)
+            BurnState(
+                window=window,
+                long_burn=None,
+                short_burn=None,
+                long_covered_ratio=0.0,
+                short_covered_ratio=0.0,
+                firing=window.severity in self._firing,
+                guarded=False,
+                long_bad=0,
+                long_total=0,
+                noise_chance=None,
+            )
             for window in self.objective.policy.windows
         )
 
@@ -168,6 +201,12 @@ def _edges(was_firing: frozenset[str], status: SloStatus) -> list[AlertEdge]:
         for severity in SEVERITIES
         if (severity in status.firing) != (severity in was_firing)
     ]
+
+
+def _data_state(budget: ErrorBudget) -> DataState:
+    if budget.covered_ratio < COVERED_MIN_RATIO:
+        return DataState.GAP
+    return DataState.COVERED if budget.total else DataState.NO_TRAFFIC
 
 
 def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, ...]) -> str:
@@ -184,7 +223,24 @@ def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, 
             window = burn.window
             text += (
                 f"; {window.severity}: burning {burn.long_burn:.1f}x over {window.long_window_s} s"
-                f" and over {window.short_window_s} s, limit {window.factor:g}x"
+                f" and over {window.short_window_s} s, limit {window.factor:g}x; {_evidence(burn)}"
             )
             break
+    held = next((burn for burn in burns if burn.guarded), None)
+    if held is not None and not any(burn.firing for burn in burns):
+        guard = objective.policy.guard
+        text += (
+            f"; {held.window.severity} held back as possible noise: {_evidence(held)}; needed are "
+            f"{guard.min_failures} failures and a chance of at most {guard.p_value:g}"
+        )
     return text + "."
+
+
+def _evidence(burn: BurnState) -> str:
+    text = f"{burn.long_bad} of {burn.long_total} failed in {burn.window.long_window_s} s"
+    if burn.noise_chance is None:  # held on since an earlier look
+        return text
+    return (
+        f"{text}, which a service just meeting its objective shows with a chance of "
+        f"{burn.noise_chance:.2g}"
+    )

@@ -11,12 +11,12 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 from analysis.slo.budget import error_budget
 from analysis.slo.burn_rate import burn_rate, evaluate
-from analysis.slo.errors import SloFileError
-from analysis.slo.objectives import BurnWindow, Guard, duration_s, load_policies, shipped_text
+from analysis.slo.objectives import BurnWindow, Guard, load_objectives, shipped_text
+from analysis.slo.openslo.burn_math import factor
+from analysis.slo.openslo.exact import exact
 from analysis.slo.sliced_counts import WindowSum
 
 ROOT = Path(__file__).parents[3]
@@ -38,31 +38,21 @@ WORKBOOK = [
 NO_GUARD = Guard(1, 0.999999)
 
 
-def policy_text(period, rows):
-    """One policy; rows are (share, long, short, factor)."""
-    windows = [
-        {
-            "severity": "page",
-            "budget_share_ratio": share,
-            "long_window": long,
-            "short_window": short,
-            "factor": factor,
-        }
-        for share, long, short, factor in rows
-    ]
-    guard = {"min_failures": 3, "p_value": 0.0001}
-    return yaml.safe_dump([{"name": "p", "period": period, "guard": guard, "windows": windows}])
+HOUR_S = 3_600
+DURATION_S = {"5m": 300, "30m": 1_800, "1h": 3_600, "2h": 7_200, "6h": 21_600}
+DURATION_S |= {"1d": 86_400, "3d": 259_200}
 
 
-def test_the_shipped_policy_is_the_workbooks():
-    policy = load_policies(shipped_text("alerting.yaml"))["workbook-30d"]
-    assert policy.period_s == 30 * 86_400
-    assert [(w.severity, w.long_window_s, w.short_window_s, w.factor) for w in policy.windows] == [
-        (severity, duration_s("", long), duration_s("", short), factor)
-        for severity, long, short, factor, _ in WORKBOOK
+def test_the_shipped_policies_are_the_workbooks():
+    month, _ = load_objectives({"objectives.yaml": shipped_text()})
+    assert [
+        (w.severity, w.long_window_s, w.short_window_s, w.factor) for w in month.policy.windows
+    ] == [
+        (severity, DURATION_S[long], DURATION_S[short], burn)
+        for severity, long, short, burn, _ in WORKBOOK
     ]
-    shares = [w.factor * w.long_window_s / policy.period_s for w in policy.windows]
-    assert shares == pytest.approx([share for *_, share in WORKBOOK])
+    for _, long, _, burn, share in WORKBOOK:
+        assert factor(exact(share), month.window_s, DURATION_S[long]) == exact(burn)
 
 
 @pytest.mark.parametrize(
@@ -119,24 +109,14 @@ def test_table_5_8_as_stored():
 @pytest.mark.parametrize(
     "case", [c for c in group("burn_policies") if "exact_budget" in str(c)], ids=short_name
 )
-def test_a_vendors_policy_is_accepted_with_its_exact_share(case):
-    """And refused where its documents round the share to another burn rate."""
+def test_a_vendors_factor_follows_from_its_exact_share(case):
+    """And not from a share that its documents round."""
     for row in case["rows"]:
-        windows = f"{row['long_h']}h", f"{row['short_min']}m", row["burn"]
-        exact = policy_text(f"{case['period_days']}d", [(row["exact_budget"], *windows)])
-        assert load_policies(exact)["p"].windows[0].factor == row["burn"]
+        period_s, long_s = case["period_days"] * 86_400, row["long_h"] * HOUR_S
+        found = factor(exact(row["exact_budget"]), period_s, long_s)
+        assert float(found) == pytest.approx(row["burn"], rel=1e-12)
         if abs(row["quoted_budget"] - row["exact_budget"]) > 1e-9:
-            quoted = policy_text(f"{case['period_days']}d", [(row["quoted_budget"], *windows)])
-            with pytest.raises(SloFileError, match="factor"):
-                load_policies(quoted)
-
-
-@needs_data
-@pytest.mark.parametrize("case", group("sloth_burn_factors"), ids=short_name)
-def test_factors_of_sloths_windows(case):
-    for name, (short, long, percent) in case["windows"].items():
-        row = (percent / 100, long, short, case["expected"][name])
-        load_policies(policy_text(f"{case['slo_period_days']}d", [row]))
+            assert factor(exact(row["quoted_budget"]), period_s, long_s) != exact(row["burn"])
 
 
 @needs_data

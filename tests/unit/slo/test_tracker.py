@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 
+from analysis.runner.fleet import freeze_changes
 from analysis.slo.burn_rate import burn_rate, evaluate, is_beyond_noise
 from analysis.slo.errors import SloInputError
-from analysis.slo.objectives import Guard, load_objectives, load_policies, shipped_text
+from analysis.slo.objectives import Guard, load_objectives, shipped_text
+from analysis.slo.openslo.budgets import DataState
 from analysis.slo.sliced_counts import SlicedCounts, WindowSum
 from analysis.slo.tracker import SloState, SloTracker
 
-POLICIES = load_policies(shipped_text("alerting.yaml"))
-MONTH, HOUR = load_objectives(shipped_text("objectives.yaml"), POLICIES)
+MONTH, HOUR = load_objectives({"objectives.yaml": shipped_text()})
 SLICE_S = 10
 NS = 1_000_000_000
 
@@ -180,7 +182,7 @@ def test_one_failure_at_ten_requests_an_hour_wakes_nobody():
 @pytest.mark.parametrize(
     ("good", "bad", "is_clear"),
     [
-        (0, 2, False),  # two are fewer than min_failures, however improbable
+        (0, 2, False),  # two are fewer than the three asked for here, however improbable
         (0, 3, True),
         (297, 3, False),  # P(X >= 3 of 300 at 0.001) = 0.0036
         (50, 3, True),  # of 53: 2.3e-5
@@ -188,6 +190,69 @@ def test_one_failure_at_ten_requests_an_hour_wakes_nobody():
 )
 def test_guard(good, bad, is_clear):
     assert is_beyond_noise(WindowSum(good, bad, 1.0), 0.001, Guard(3, 0.0001)) is is_clear
+
+
+def test_two_failures_are_enough_by_default():
+    assert is_beyond_noise(WindowSum(3, 2, 1.0), 0.001, Guard())
+    assert not is_beyond_noise(WindowSum(0, 1, 1.0), 0.0001, Guard())
+
+
+def test_the_reason_for_silence_and_for_a_page_is_in_the_text():
+    quiet = Clocked()
+    quiet.minutes(61, 1, 0)
+    quiet.slice(0, 1)
+    assert quiet.edges == []
+    loud = Clocked()
+    loud.minutes(61, 1, 0)
+    loud.minutes(30, 0, 1)
+    assert ("page", True) in loud.edges
+    assert re.search(r"\d+ of \d+ failed in 3600 s, .* with a chance of ", loud.status.summary)
+
+
+def test_a_pair_held_back_says_why():
+    idle = Clocked()
+    idle.minutes(58, 0, 0)
+    idle.slice(3, 0)
+    idle.slice(0, 1)
+    idle.minutes(2, 0, 0)
+    assert idle.edges == []
+    assert "page held back as possible noise: 1 of 4 failed in 3600 s" in idle.status.summary
+    assert "2 failures and a chance of at most 0.0001" in idle.status.summary
+
+
+def test_what_is_known_of_the_window_has_a_name():
+    seen = Clocked(objective=HOUR)
+    seen.look()
+    assert (seen.status.data, seen.status.is_frozen) == (DataState.EMPTY, False)
+    seen.minutes(30, 1, 0)
+    assert seen.status.data is DataState.GAP
+    seen.minutes(25, 1, 0)
+    assert seen.status.data is DataState.COVERED
+    seen.silence(3)
+    assert (seen.status.data, seen.status.is_frozen) == (DataState.STALE, True)
+    seen.minutes(60, 0, 0)
+    assert (seen.status.data, seen.status.is_frozen) == (DataState.NO_TRAFFIC, False)
+
+
+def test_a_collector_outage_pages_and_resolves_nothing_and_is_told_once():
+    fed = Clocked(objective=HOUR)
+    fed.minutes(55, 100, 0)
+    fed.minutes(5, 0, 100)
+    fired = list(fed.edges)
+    assert ("page", True) in fired
+    frozen, told = frozenset(), []
+    for _ in range(60):
+        fed.silence(1)
+        changed = freeze_changes(frozen, [fed.status])
+        told += [(fed.now_s, status.is_frozen) for status in changed]
+        frozen = frozenset({HOUR.name}) if fed.status.is_frozen else frozenset()
+    ((at_s, is_frozen),) = told
+    assert is_frozen
+    assert at_s - (fed.now_s - 3600) <= 120 + 60  # stale after 120 s, asked every minute
+    assert fed.edges == fired
+    assert "stays as last seen" in fed.status.summary
+    fed.minutes(1, 100, 0)
+    assert [status.is_frozen for status in freeze_changes(frozen, [fed.status])] == [False]
 
 
 def test_guard_is_the_binomial_tail():

@@ -1,0 +1,91 @@
+"""How long many objectives take: evaluation of all of them, and the budget of 30 days of one.
+
+    python -m bench.slo.scale [--quick] [--slos 1000] [--slice-s 60]
+
+Every objective has the Workbook's four window pairs and 30 full days of counts behind it. One round
+takes a new slice for each and evaluates it, as the analysis does; a budget query is one sum over 30
+days. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+
+import numpy as np
+
+from analysis.slo.budget import error_budget
+from analysis.slo.objectives import load_objectives, shipped_text
+from analysis.slo.sliced_counts import SlicedCounts
+from analysis.slo.tracker import SloTracker
+
+PERIOD_S = 30 * 86_400
+START_UNIX_S = 1_790_000_400
+#: History is laid down in slices this far apart; those between are written as gaps.
+FILL_S = 3_600
+STALE_S = 600.0
+ROUNDS, QUERIES = 20, 5_000
+
+
+def main() -> None:
+    """Fill, evaluate, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, under a minute")
+    parser.add_argument("--slos", type=int, default=1_000)
+    parser.add_argument("--slice-s", type=int, default=60)
+    options = parser.parse_args()
+    rounds = 3 if options.quick else ROUNDS
+    objective, _ = load_objectives({"objectives.yaml": shipped_text()})
+    trackers = [SloTracker(objective, options.slice_s, STALE_S) for _ in range(options.slos)]
+    rng = np.random.default_rng(5)
+    for tracker in trackers:
+        bad = rng.integers(0, 3, PERIOD_S // FILL_S)
+        for number, failures in enumerate(bad.tolist()):
+            tracker.take(START_UNIX_S + number * FILL_S, 200, failures)
+    took_s = evaluate_all(trackers, options.slice_s, rounds)
+    asked_s = budget_queries(options.slice_s)
+    figures = {
+        "bench": "slo.scale",
+        "slos": options.slos,
+        "window_pairs": len(objective.policy.windows),
+        "slice_s": options.slice_s,
+        "evaluate_all_median_s": float(np.median(took_s)),
+        "evaluate_all_max_s": max(took_s),
+        "budget_query_p50_ms": float(np.quantile(asked_s, 0.5)) * 1e3,
+        "budget_query_p99_ms": float(np.quantile(asked_s, 0.99)) * 1e3,
+        "max_resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(figures))
+
+
+def evaluate_all(trackers: list[SloTracker], slice_s: int, rounds: int) -> list[float]:
+    """Seconds per round: a slice taken and every pair judged, for each objective."""
+    took_s = []
+    at = START_UNIX_S + PERIOD_S
+    for number in range(rounds):
+        start_s = time.perf_counter()
+        for tracker in trackers:
+            tracker.take(at, 100, number % 40)
+            tracker.evaluate((at + slice_s) * 1_000_000_000)
+        took_s.append(time.perf_counter() - start_s)
+        at += slice_s
+    return took_s
+
+
+def budget_queries(slice_s: int) -> list[float]:
+    """Seconds per budget of 30 days, every slice of which has counts."""
+    counts = SlicedCounts(slice_s, PERIOD_S)
+    for number in range(PERIOD_S // slice_s):
+        counts.add(START_UNIX_S + number * slice_s, 100, number % 3)
+    took_s = []
+    for _ in range(QUERIES):
+        start_s = time.perf_counter()
+        error_budget(counts.window(PERIOD_S, START_UNIX_S + PERIOD_S), 0.001)
+        took_s.append(time.perf_counter() - start_s)
+    return took_s
+
+
+if __name__ == "__main__":
+    main()
