@@ -2,7 +2,7 @@
 
 Answers by the specification (docs/specs/prw/remote_write_spec_2_0.md): 204 if all was taken; 400
 with the reasons if some was not, the rest being durable all the same; 415 for another message or
-encoding; 429 and 503 to try again. Every answer but 415 says how many samples were written.
+encoding; 429 and 503 to try again. Every answer says how many samples were written.
 """
 
 from __future__ import annotations

@@ -21,9 +21,14 @@ from collector.samples.labels import BadLabelsError, Pairs, checked, spelled, va
 from collector.samples.messages import RawRequest, Request2, Series
 from collector.samples.series_book import Floats, Ints, SeriesBook
 from collector.wire.errors import Malformed, TooLarge
+from collector.wire.fields import MAX_FIELDS, require_few_fields
 from collector.wire.reasons import Reason
 
 _TAIL_BYTES: Final = 18
+_SERIES_TAG: Final = b"\x0a"
+#: Messages inside messages are not counted before they are parsed, at up to 80 bytes for every two
+#: of a hostile body; a hundred thousand samples fit.
+MAX_SECOND_BYTES: Final = 4 * 1024 * 1024
 _WEIGHTS: Final = np.int64(1) << (7 * np.arange(6, dtype=np.int64))
 
 
@@ -56,6 +61,9 @@ def decode(
 
     ``is_replay``: it was acknowledged before, so no limit on series holds.
     """
+    # A field at the top begins with this byte, so there are no more fields than such bytes.
+    if plain.count(_SERIES_TAG) > MAX_FIELDS:
+        require_few_fields(plain)
     try:
         series: list[bytes] = list(RawRequest.FromString(plain).timeseries)
     except DecodeError as error:
@@ -144,6 +152,7 @@ def _unusual(
 
 
 def _parsed(encoded: bytes) -> Any:
+    require_few_fields(encoded)
     try:
         return Series.FromString(encoded)
     except DecodeError as error:
@@ -160,6 +169,8 @@ def first_version(plain: bytes, *, max_samples: int) -> tuple[bytes, Mapping[Rea
     Raises Malformed or TooLarge. References outside of the symbols make the request malformed, as
     the specification asks.
     """
+    if len(plain) > MAX_SECOND_BYTES:
+        raise TooLarge(f"a 2.0 request has {MAX_SECOND_BYTES} bytes decompressed at most")
     try:
         request = Request2.FromString(plain)
     except DecodeError as error:

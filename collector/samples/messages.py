@@ -14,21 +14,13 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 _Field = descriptor_pb2.FieldDescriptorProto
 _KINDS: Final = {
     "bytes": _Field.TYPE_BYTES,
-    "string": _Field.TYPE_STRING,
     "double": _Field.TYPE_DOUBLE,
     "int64": _Field.TYPE_INT64,
     "uint32": _Field.TYPE_UINT32,
-    "int32": _Field.TYPE_INT32,
 }
 #: Message -> (name, number, type, repeated). A type in capitals is another message of these.
 _MESSAGES: Final[dict[str, tuple[tuple[str, int, str, bool], ...]]] = {
-    "RawRequest": (("timeseries", 1, "bytes", True), ("metadata", 3, "Metadata", True)),
-    "Metadata": (
-        ("type", 1, "int32", False),
-        ("metric_family_name", 2, "string", False),
-        ("help", 4, "string", False),
-        ("unit", 5, "string", False),
-    ),
+    "RawRequest": (("timeseries", 1, "bytes", True),),
     "Label": (("name", 1, "bytes", False), ("value", 2, "bytes", False)),
     "Sample": (("value", 1, "double", False), ("timestamp", 2, "int64", False)),
     "Series": (
@@ -43,12 +35,6 @@ _MESSAGES: Final[dict[str, tuple[tuple[str, int, str, bool], ...]]] = {
         ("samples", 2, "Sample", True),
         ("histograms", 3, "bytes", True),
         ("exemplars", 4, "bytes", True),
-        ("metadata", 5, "Metadata2", False),
-    ),
-    "Metadata2": (
-        ("type", 1, "int32", False),
-        ("help_ref", 3, "uint32", False),
-        ("unit_ref", 4, "uint32", False),
     ),
 }
 _PACKAGE: Final = "davylamp.remote_write"

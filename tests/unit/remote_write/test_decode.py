@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from collector.samples.decode import Batch, decode, encoded_again, first_version
+from collector.samples.labels import varint
 from collector.samples.messages import RawRequest, Request2, Series
 from collector.samples.series_book import SeriesBook
 from collector.wire.errors import Malformed, TooLarge
@@ -149,3 +150,15 @@ def test_a_batch_can_be_written_as_a_request_again():
     assert again.ids.tolist() == batch.ids.tolist()
     assert again.times_ms.tolist() == batch.times_ms.tolist()
     assert again.values.view(np.int64).tolist() == values.view(np.int64).tolist()
+
+
+def test_a_body_of_empty_messages_is_refused_before_it_is_parsed():
+    """A parser would spend a hundred bytes on every two."""
+    book = SeriesBook(100)
+    with pytest.raises(TooLarge, match="fields"):
+        decode(b"\x0a\x00" * 300_000, book)
+    many_labels = b"\x0a\x00" * 300_000
+    with pytest.raises(TooLarge, match="fields"):
+        decode(b"\x0a" + varint(len(many_labels)) + many_labels, book)
+    with pytest.raises(TooLarge, match=r"2\.0"):
+        first_version(b"\x2a\x00" * 3_000_000, max_samples=10)
