@@ -33,6 +33,8 @@ class RunnerConfig:
     #: OpenSLO documents read together with the objectives; empty = none.
     alerting_path: str
     signals_path: str
+    #: Base address of an Alertmanager that burn-rate alerts are sent to; empty = none.
+    alertmanager_url: str
     reading: ReadingConfig
 
 
@@ -51,6 +53,8 @@ def check(config: RunnerConfig) -> None:
     ):
         if not getattr(config, name) > 0:
             raise StartError(f"{where} {name} = {getattr(config, name)} must be above 0")
+    if config.alertmanager_url and not config.alertmanager_url.startswith(("http://", "https://")):
+        raise StartError(f"{where} alertmanager_url must be empty or http(s)://host[:port]")
     reading = config.reading
     for name in (
         "request_timeout_s",

@@ -22,6 +22,7 @@ from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.fleet_counts import failures_by_split, steps_of
 from analysis.reading.steps import SECOND_NS, fleet_closed_until
+from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
 from analysis.slo.objectives import Objective
@@ -70,6 +71,9 @@ class Fleet:
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
         self._point_due_unix_nano = 0
+        url = config.alertmanager_url
+        self._alertmanager = AlertmanagerClient(url) if url else None
+        self._telling: asyncio.Future[bool] | None = None
         self._frozen: frozenset[str] = frozenset()
         self.is_caught_up = False
 
@@ -187,6 +191,9 @@ class Fleet:
             self._point_due_unix_nano = now + round(self._config.slo_history_interval_s * SECOND_NS)
         alerts = [(status, edge) for status, news in found for edge in news]
         await asyncio.to_thread(self._store, slos, alerts, edges, with_points=with_points)
+        if self._alertmanager is not None and (self._telling is None or self._telling.done()):
+            # Not awaited: a receiver that hangs must not slow the looks.
+            self._telling = asyncio.ensure_future(self._alertmanager.tell(slos, now))
 
     def _store(
         self,
