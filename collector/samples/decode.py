@@ -1,9 +1,9 @@
 """A remote-write request as arrays: series numbers, times, values.
 
 The usual series is labels and one sample of fixed shape, 18 bytes at the end: value (field 1,
-double), time (field 2, a varint of six bytes from 1971 to 2109). Its labels are looked up as they
-were sent, and all samples of a body are read at once. Whatever looks different takes the slow way,
-series by series.
+double), time (field 2, a varint of six bytes from 1971 to 2109). A body that repeats what was sent
+before is read in stretches (runs.py). Of others, labels are looked up as they were sent, and all
+samples of a body are read at once. Whatever looks different takes the slow way, series by series.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from google.protobuf.message import DecodeError
 
 from collector.samples.labels import BadLabelsError, Pairs, checked, spelled, varint
 from collector.samples.messages import RawRequest, Request2, Series
+from collector.samples.runs import TAIL_BYTES, Runs
 from collector.samples.series_book import Floats, Ints, SeriesBook
 from collector.wire.errors import Malformed, TooLarge
 from collector.wire.fields import MAX_FIELDS, require_few_fields
 from collector.wire.reasons import Reason
 
-_TAIL_BYTES: Final = 18
 _SERIES_TAG: Final = b"\x0a"
 #: Messages inside messages are not counted before they are parsed, at up to 80 bytes for every two
 #: of a hostile body; a hundred thousand samples fit.
@@ -55,12 +55,23 @@ class Batch:
 
 
 def decode(
-    plain: bytes, book: SeriesBook, *, max_samples: int | None = None, is_replay: bool = False
+    plain: bytes,
+    book: SeriesBook,
+    *,
+    runs: Runs | None = None,
+    max_samples: int | None = None,
+    is_replay: bool = False,
 ) -> Batch:
     """A ``prometheus.WriteRequest``. Raises Malformed or TooLarge.
 
-    ``is_replay``: it was acknowledged before, so no limit on series holds.
+    ``runs``: what was read before, which makes the usual body cheap. ``is_replay``: it was
+    acknowledged before, so no limit on series holds.
     """
+    read = None if runs is None else runs.read(plain, book)
+    if read is not None:
+        if max_samples is not None and len(read.ids) > max_samples:
+            raise TooLarge(f"{len(read.ids)} series in one request, the limit is {max_samples}")
+        return Batch(read.ids, read.times_ms, read.values, {})
     # A field at the top begins with this byte, so there are no more fields than such bytes.
     if plain.count(_SERIES_TAG) > MAX_FIELDS:
         require_few_fields(plain)
@@ -70,12 +81,15 @@ def decode(
         raise Malformed(f"the body is no prometheus.WriteRequest: {error}") from error
     if max_samples is not None and len(series) > max_samples:
         raise TooLarge(f"{len(series)} series in one request, the limit is {max_samples}")
-    tails = b"".join([one[-_TAIL_BYTES:] for one in series])
-    if len(tails) == _TAIL_BYTES * len(series):
-        table = np.frombuffer(tails, np.uint8).reshape(-1, _TAIL_BYTES)
+    tails = b"".join([one[-TAIL_BYTES:] for one in series])
+    if len(tails) == TAIL_BYTES * len(series):
+        table = np.frombuffer(tails, np.uint8).reshape(-1, TAIL_BYTES)
         if _is_usual(table):
             with contextlib.suppress(_UnusualError):
-                return _usual(series, table, book, is_replay=is_replay)
+                batch = _usual(series, table, book, is_replay=is_replay)
+                if runs is not None and not batch.rejected:
+                    runs.remember(plain, [len(one) for one in series], batch.ids)
+                return batch
     return _unusual(series, book, max_samples, is_replay=is_replay)
 
 
@@ -92,7 +106,7 @@ def _is_usual(table: Any) -> bool:
 
 
 def _usual(series: list[bytes], table: Any, book: SeriesBook, *, is_replay: bool) -> Batch:
-    ids = book.known([one[:-_TAIL_BYTES] for one in series])
+    ids = book.known([one[:-TAIL_BYTES] for one in series])
     rejected: Counter[Reason] = Counter()
     if None in ids:
         for index, number in enumerate(ids):
@@ -108,7 +122,7 @@ def _number_of(
     encoded: bytes, book: SeriesBook, rejected: Counter[Reason], *, is_replay: bool
 ) -> int:
     """The series' number, -1 if it is refused. Raises _UnusualError: more than it looked like."""
-    key = encoded[:-_TAIL_BYTES]
+    key = encoded[:-TAIL_BYTES]
     parsed = _parsed(encoded)
     if len(parsed.samples) != 1 or parsed.exemplars or parsed.histograms:
         raise _UnusualError

@@ -19,6 +19,7 @@ from collector.pipeline.errors import BacklogFull
 from collector.pipeline.recent import RecentBodies, digest
 from collector.samples.checks import check
 from collector.samples.decode import Batch, decode, encoded_again
+from collector.samples.runs import Runs
 from collector.samples.series_book import SeriesBook
 from collector.samples.snappy import compress_block
 from collector.selfmetrics import SelfMetrics
@@ -90,6 +91,7 @@ class SampleIntake:
         self._clock = clock
         self._overload = overload
         self._recent = recent
+        self._runs = Runs()
 
     async def take(
         self, compressed: bytes | None, plain: bytes, rejected: Mapping[Reason, int]
@@ -101,7 +103,9 @@ class SampleIntake:
         """
         self._overload.before(Signal.SAMPLES)
         self._book.is_closed_to_new = self._overload.is_closed_to_new_series()
-        batch = decode(plain, self._book, max_samples=self._limits.max_samples)
+        batch = decode(
+            plain, self._book, runs=self._runs, max_samples=self._limits.max_samples
+        )
         now_unix_ms = self._clock.wall_unix_nano() // 1_000_000
         checked = check(batch, self._book, self._limits, now_unix_ms)
         batch = checked.batch.where(slice(None), rejected)
