@@ -636,11 +636,11 @@ SETTINGS ttl_only_drop_parts = 1, {durable}
 -- statement: sample_series
 CREATE TABLE IF NOT EXISTS sample_series
 (
-    metric_name String,
-    metric_id UInt32,
-    series_id UInt32,
-    names Array(LowCardinality(String)),
-    label_values Array(String)
+    metric_name String CODEC(ZSTD(1)),
+    metric_id UInt32 CODEC(ZSTD(1)),
+    series_id UInt32 CODEC(Delta(4), ZSTD(1)),
+    names Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    label_values Array(String) CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (metric_name, series_id)
@@ -650,10 +650,10 @@ SETTINGS {durable}
 -- statement: sample_labels
 CREATE TABLE IF NOT EXISTS sample_labels
 (
-    name LowCardinality(String),
-    value String,
-    series_id UInt32,
-    metric_id UInt32
+    name LowCardinality(String) CODEC(ZSTD(1)),
+    value String CODEC(ZSTD(1)),
+    series_id UInt32 CODEC(Delta(4), ZSTD(1)),
+    metric_id UInt32 CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (name, value, series_id)
