@@ -103,9 +103,7 @@ class SampleIntake:
         """
         self._overload.before(Signal.SAMPLES)
         self._book.is_closed_to_new = self._overload.is_closed_to_new_series()
-        batch = decode(
-            plain, self._book, runs=self._runs, max_samples=self._limits.max_samples
-        )
+        batch = decode(plain, self._book, runs=self._runs, max_samples=self._limits.max_samples)
         now_unix_ms = self._clock.wall_unix_nano() // 1_000_000
         checked = check(batch, self._book, self._limits, now_unix_ms)
         batch = checked.batch.where(slice(None), rejected)
