@@ -21,8 +21,16 @@ from collector.samples.series_book import Floats, Ints, SeriesBook
 
 #: Bytes of bodies that are remembered; at 200 a series, a third of a million series.
 MAX_RUN_BYTES: Final = 64 * 1024 * 1024
-#: Stretches of one body; with more, reading series by series is the cheaper way.
-MAX_STRETCHES: Final = 64
+#: Series that are compared at once to begin with; more once that went well, since what is compared
+#: behind a difference is wasted.
+FEW: Final = 16
+_GROWTH: Final = 8
+_MAX_TRIED: Final = 1 << 20
+#: Stretches that may be short; more of them than one in so many series, and reading series by
+#: series is the cheaper way.
+MAX_SHORT_STRETCHES: Final = 8
+#: Bodies that are not tried after several scattered ones, twice as many after each, up to these.
+MAX_UNTRIED: Final = 64
 #: The value, its tag, the time's tag and the time: see collector.samples.decode.
 TAIL_BYTES: Final = 18
 _VALUE_FROM_END: Final = 15
@@ -60,6 +68,8 @@ class Runs:
         self._max_bytes = max_bytes
         self._runs: OrderedDict[int, _Run] = OrderedDict()
         self._next = 0
+        self._try_next = FEW
+        self._scattered = self._untried = 0
         self.size_bytes = 0
         self._run_of: Ints = np.full(1024, -1, dtype=np.int64)
         self._place_of: Ints = np.zeros(1024, dtype=np.int64)
@@ -87,17 +97,25 @@ class Runs:
 
     def read(self, plain: bytes, book: SeriesBook) -> Read | None:
         """The samples of a body that is made of stretches seen before; None if it is not."""
+        if self._untried:
+            self._untried -= 1
+            return None
         body = np.frombuffer(plain, np.uint8)
         found: list[Read] = []
-        position = 0
+        position = count = 0
         while position < len(body):
-            if len(found) == MAX_STRETCHES:
-                return None
-            stretch = self._stretch(plain, body, position, book)
+            is_scattered = len(found) > MAX_SHORT_STRETCHES + count // MAX_SHORT_STRETCHES
+            stretch = None if is_scattered else self._stretch(plain, body, position, book)
             if stretch is None:
+                self._try_next = FEW
+                if is_scattered:
+                    self._untried = self._scattered
+                    self._scattered = min(2 * self._scattered + 1, MAX_UNTRIED)
                 return None
             read, position = stretch
             found.append(read)
+            count += len(read.ids)
+        self._scattered = 0
         if len(found) == 1:
             return found[0]
         if not found:
@@ -119,6 +137,7 @@ class Runs:
         start = int(run.starts[first])
         room = len(body) - position
         behind = int(np.searchsorted(run.starts, start + room, side="right")) - 1
+        behind = min(behind, first + self._try_next)
         if behind <= first:
             return None
         size = int(run.starts[behind]) - start
@@ -139,6 +158,10 @@ class Runs:
         count = end - first
         if count <= 0:
             return None
+        if end == behind:
+            self._try_next = max(self._try_next, min(_GROWTH * count, _MAX_TRIED))
+        else:
+            self._try_next = max(FEW, 2 * count)
         read = Read(run.ids[first:end], _times_ms(words[:count]), values[:count])
         return read, position + int(run.starts[end]) - start
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from collector.samples.decode import decode
 from collector.samples.labels import spelled, varint
-from collector.samples.runs import MAX_STRETCHES, Runs
+from collector.samples.runs import MAX_UNTRIED, Runs
 from collector.samples.series_book import SeriesBook
 
 NOW_MS = 1_790_000_000_000
@@ -87,7 +87,7 @@ def test_stretches_of_what_was_seen_are_read(book, runs, names):
         b"\x0a",
         b"\x0a\x85",
         b"\x0a\xff\xff\xff\x7f",
-        page(NAMES[0 : 4 * MAX_STRETCHES : 3]),
+        page(NAMES[::3]),
     ],
     ids=[
         "new series",
@@ -100,7 +100,7 @@ def test_stretches_of_what_was_seen_are_read(book, runs, names):
         "no length",
         "half a length",
         "a length of 256 MiB",
-        "too many stretches",
+        "scattered series",
     ],
 )
 def test_anything_else_is_left_to_the_other_way(book, runs, plain):
@@ -119,6 +119,19 @@ def test_a_run_that_was_dropped_is_not_read(book):
     assert_same(*read_both(second, book, runs))
     decode(first, book, runs=runs)
     assert_same(*read_both(first, book, runs))
+
+
+def test_scattered_bodies_are_soon_not_tried_and_steady_ones_again(book, runs):
+    """However long a sender shuffled, it is read at once soon after it stopped."""
+    for _ in range(20):
+        decode(page(NAMES[::3]), book, runs=runs)
+        decode(page(NAMES[::-1]), book, runs=runs)
+    steady = page(NAMES)
+    decode(steady, book, runs=runs)
+    tries = [
+        decode(steady, book, runs=runs) and runs.read(steady, book) for _ in range(MAX_UNTRIED)
+    ]
+    assert tries[-1] is not None
 
 
 def test_a_body_above_all_bytes_is_not_remembered(book):
