@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from collector.config import LimitsConfig
+from collector.samples.bounds import Bounds
 from collector.samples.decode import Batch
 from collector.samples.series_book import SeriesBook
 from collector.wire.reasons import Reason
@@ -22,7 +22,7 @@ class Checked:
     duplicate_count: int
 
 
-def check(batch: Batch, book: SeriesBook, limits: LimitsConfig, now_unix_ms: int) -> Checked:
+def check(batch: Batch, book: SeriesBook, bounds: Bounds, *, max_out_of_order_s: float) -> Checked:
     """Sort out what is too old, too new, known or contradicts what is known.
 
     A sample that is known, time and value, is taken in silence, since senders repeat what they had
@@ -32,10 +32,9 @@ def check(batch: Batch, book: SeriesBook, limits: LimitsConfig, now_unix_ms: int
     last_ms, last_value = book.newest(batch.ids)
     is_same_time = times == last_ms
     is_known = is_same_time & (bits == last_value.view(np.int64))
-    is_future = times > now_unix_ms + limits.max_future_s * 1e3
-    is_old = times < now_unix_ms - limits.max_past_s * 1e3
+    is_future, is_old = bounds.is_future(times), bounds.is_old(times)
     # Compared as floats: a series that has no sample yet has the smallest integer here.
-    is_late = times < last_ms.astype(np.float64) - limits.max_out_of_order_s * 1e3
+    is_late = times < last_ms.astype(np.float64) - max_out_of_order_s * 1e3
     is_other = is_same_time & ~is_known
     again, contradicts = _within(batch, bits)
     is_known |= again

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from collector.samples.bounds import Bounds
 from collector.samples.labels import BadLabelsError, Pairs, checked, spelled, varint
 from collector.samples.messages import RawRequest, Request2, Series
 from collector.samples.runs import TAIL_BYTES, Runs
@@ -59,13 +60,15 @@ def decode(
     book: SeriesBook,
     *,
     runs: Runs | None = None,
+    bounds: Bounds | None = None,
     max_samples: int | None = None,
     is_replay: bool = False,
 ) -> Batch:
     """A ``prometheus.WriteRequest``. Raises Malformed or TooLarge.
 
-    ``runs``: what was read before, which makes the usual body cheap. ``is_replay``: it was
-    acknowledged before, so no limit on series holds.
+    ``runs``: what was read before, which makes the usual body cheap. ``bounds``: a series gets no
+    number for samples outside of them alone. ``is_replay``: it was acknowledged before, so no limit
+    on series holds.
     """
     read = None if runs is None else runs.read(plain, book)
     if read is not None:
@@ -86,11 +89,11 @@ def decode(
         table = np.frombuffer(tails, np.uint8).reshape(-1, TAIL_BYTES)
         if _is_usual(table):
             with contextlib.suppress(_UnusualError):
-                batch = _usual(series, table, book, is_replay=is_replay)
+                batch = _usual(series, table, book, bounds, is_replay=is_replay)
                 if runs is not None and not batch.rejected:
                     runs.remember(plain, [len(one) for one in series], batch.ids)
                 return batch
-    return _unusual(series, book, max_samples, is_replay=is_replay)
+    return _unusual(series, book, bounds, max_samples, is_replay=is_replay)
 
 
 def _is_usual(table: Any) -> bool:
@@ -105,36 +108,51 @@ def _is_usual(table: Any) -> bool:
     return bool(fits.all())
 
 
-def _usual(series: list[bytes], table: Any, book: SeriesBook, *, is_replay: bool) -> Batch:
+def _usual(
+    series: list[bytes], table: Any, book: SeriesBook, bounds: Bounds | None, *, is_replay: bool
+) -> Batch:
     ids = book.known([one[:-TAIL_BYTES] for one in series])
+    values = np.ascontiguousarray(table[:, 3:11]).view("<f8").ravel()
+    times_ms = ((table[:, 12:18] & 0x7F).astype(np.int64) * _WEIGHTS).sum(axis=1)
     rejected: Counter[Reason] = Counter()
     if None in ids:
         for index, number in enumerate(ids):
             if number is None:
-                ids[index] = _number_of(series[index], book, rejected, is_replay=is_replay)
-    values = np.ascontiguousarray(table[:, 3:11]).view("<f8").ravel()
-    times_ms = ((table[:, 12:18] & 0x7F).astype(np.int64) * _WEIGHTS).sum(axis=1)
+                reason = bounds.reason(int(times_ms[index])) if bounds else None
+                found = _number_of(series[index], book, reason, is_replay=is_replay)
+                if isinstance(found, Reason):
+                    rejected[found] += 1
+                    found = -1
+                ids[index] = found
     batch = Batch(np.array(ids, dtype=np.int64), times_ms, values, rejected)
     return batch.where(batch.ids >= 0, {}) if rejected else batch
 
 
 def _number_of(
-    encoded: bytes, book: SeriesBook, rejected: Counter[Reason], *, is_replay: bool
-) -> int:
-    """The series' number, -1 if it is refused. Raises _UnusualError: more than it looked like."""
-    key = encoded[:-TAIL_BYTES]
+    encoded: bytes, book: SeriesBook, reason: Reason | None, *, is_replay: bool
+) -> int | Reason:
+    """The series' number, or why it has none: ``reason`` if there is one already.
+
+    Raises _UnusualError: more than it looked like.
+    """
     parsed = _parsed(encoded)
     if len(parsed.samples) != 1 or parsed.exemplars or parsed.histograms:
         raise _UnusualError
+    if reason is not None:
+        return reason
     try:
-        return book.number(key, _pairs(parsed), is_limited=not is_replay)
+        return book.number(encoded[:-TAIL_BYTES], _pairs(parsed), is_limited=not is_replay)
     except BadLabelsError as error:
-        rejected[error.reason] += 1
-        return -1
+        return error.reason
 
 
 def _unusual(
-    series: list[bytes], book: SeriesBook, max_samples: int | None, *, is_replay: bool
+    series: list[bytes],
+    book: SeriesBook,
+    bounds: Bounds | None,
+    max_samples: int | None,
+    *,
+    is_replay: bool,
 ) -> Batch:
     ids: list[int] = []
     times: list[int] = []
@@ -144,6 +162,10 @@ def _unusual(
         parsed = _parsed(encoded)
         rejected[Reason.NATIVE_HISTOGRAM] += len(parsed.histograms)
         if not parsed.samples:
+            continue
+        reasons = [bounds.reason(one.timestamp) for one in parsed.samples] if bounds else [None]
+        if None not in reasons:
+            rejected.update(reason for reason in reasons if reason)
             continue
         try:
             pairs = _pairs(parsed)

@@ -17,6 +17,7 @@ from collector.model import Signal
 from collector.pipeline.accounting import Accounting
 from collector.pipeline.errors import BacklogFull
 from collector.pipeline.recent import RecentBodies, digest
+from collector.samples.bounds import Bounds
 from collector.samples.checks import check
 from collector.samples.decode import Batch, decode, encoded_again
 from collector.samples.runs import Runs
@@ -103,9 +104,12 @@ class SampleIntake:
         """
         self._overload.before(Signal.SAMPLES)
         self._book.is_closed_to_new = self._overload.is_closed_to_new_series()
-        batch = decode(plain, self._book, runs=self._runs, max_samples=self._limits.max_samples)
-        now_unix_ms = self._clock.wall_unix_nano() // 1_000_000
-        checked = check(batch, self._book, self._limits, now_unix_ms)
+        limits = self._limits
+        bounds = Bounds.at(self._clock.wall_unix_nano() // 1_000_000, limits)
+        batch = decode(
+            plain, self._book, runs=self._runs, bounds=bounds, max_samples=limits.max_samples
+        )
+        checked = check(batch, self._book, bounds, max_out_of_order_s=limits.max_out_of_order_s)
         batch = checked.batch.where(slice(None), rejected)
         self._overload.after(len(batch) + checked.duplicate_count, {})
         if checked.duplicate_count:

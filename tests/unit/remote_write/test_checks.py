@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from collector.samples.bounds import Bounds
 from collector.samples.checks import check
 from collector.samples.decode import Batch
 from collector.samples.series_book import SeriesBook
 from collector.wire.reasons import Reason
 
 NOW = 1_790_000_000_000
-LIMITS = SimpleNamespace(max_future_s=600.0, max_past_s=86_400.0, max_out_of_order_s=300.0)
+BOUNDS = Bounds(NOW - 86_400_000, NOW + 600_000)
 
 
 def batch(*rows):
@@ -53,7 +53,7 @@ def book():
 )
 def test_what_is_kept(book, rows, kept, duplicates, rejected):
     """Both edges of each bound; every sample ends in exactly one of three places."""
-    found = check(batch(*rows), book, LIMITS, NOW)
+    found = check(batch(*rows), book, BOUNDS, max_out_of_order_s=300.0)
     assert (len(found.batch), found.duplicate_count) == (kept, duplicates)
     assert found.batch.rejected == Counter(rejected)
     assert kept + duplicates + sum(rejected.values()) == len(rows)
@@ -61,5 +61,5 @@ def test_what_is_kept(book, rows, kept, duplicates, rejected):
 
 def test_the_first_of_two_values_at_a_time_wins(book):
     """As it would if they came in two requests."""
-    found = check(batch((1, NOW, 3.0), (1, NOW, 2.0)), book, LIMITS, NOW)
+    found = check(batch((1, NOW, 3.0), (1, NOW, 2.0)), book, BOUNDS, max_out_of_order_s=300.0)
     assert found.batch.values.tolist() == [3.0]

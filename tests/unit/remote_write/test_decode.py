@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from collector.samples.bounds import Bounds
 from collector.samples.decode import Batch, decode, encoded_again, first_version
 from collector.samples.labels import varint
 from collector.samples.messages import RawRequest, Request2, Series
@@ -162,3 +163,26 @@ def test_a_body_of_empty_messages_is_refused_before_it_is_parsed():
         decode(b"\x0a" + varint(len(many_labels)) + many_labels, book)
     with pytest.raises(TooLarge, match=r"2\.0"):
         first_version(b"\x2a\x00" * 3_000_000, max_samples=10)
+
+
+@pytest.mark.parametrize("exemplars", [0, 1], ids=["usual", "unusual"])
+def test_samples_outside_of_the_bounds_alone_make_no_series(exemplars):
+    """What is refused for its time takes no place among the series; inside and known ones do."""
+    book, bounds = SeriesBook(100), Bounds(AT - 10, AT + 10)
+    plain = request(
+        *(
+            series(named(b"m%d" % n), (time_ms, 1.0), exemplars=exemplars)
+            for n, time_ms in enumerate((AT - 11, AT - 10, AT + 10, AT + 11))
+        )
+    )
+    batch = decode(plain, book, bounds=bounds)
+    assert batch.times_ms.tolist() == [AT - 10, AT + 10]
+    assert batch.rejected == Counter({Reason.TOO_OLD: 1, Reason.TOO_FAR_IN_FUTURE: 1})
+    assert len(book) == 2
+
+
+def test_a_series_of_two_samples_with_one_outside_keeps_the_other():
+    """The last 18 bytes are a usual sample, and too old."""
+    two = series(named(b"m"), (AT, 1.0), (AT - 11, 2.0))
+    batch = decode(request(two), SeriesBook(9), bounds=Bounds(AT - 10, AT + 10))
+    assert batch.times_ms.tolist() == [AT, AT - 11], "which one is refused is told later"
