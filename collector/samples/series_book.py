@@ -53,15 +53,20 @@ class SeriesBook:
     def __len__(self) -> int:
         return self._count
 
-    def load(self, series_id: int, metric_id: int, labels: Pairs) -> None:
-        """A row of the store, at start."""
-        self._grow(series_id + 1)
-        key = spelled(labels)
-        self._ids[key] = series_id
-        self._spellings[series_id] = key
-        self._metric_ids[metric_of(labels)] = metric_id
-        self._metric_of[series_id] = metric_id
-        self._count = max(self._count, series_id + 1)
+    def load(self, series_ids: Ints, metric_ids: Ints, spellings: list[bytes]) -> None:
+        """Rows of the store, at start."""
+        if not spellings:
+            return
+        numbers = series_ids.tolist()
+        self._grow(max(numbers) + 1)
+        self._ids.update(zip(spellings, numbers, strict=True))
+        self._spellings.update(zip(numbers, spellings, strict=True))
+        self._metric_of[series_ids] = metric_ids
+        self._count = max(self._count, max(numbers) + 1)
+
+    def load_metrics(self, metric_ids: dict[bytes, int]) -> None:
+        """The numbers of all metrics, at start."""
+        self._metric_ids.update(metric_ids)
 
     def known(self, keys: list[bytes]) -> list[int | None]:
         """The numbers behind spellings, None where one was not seen before."""

@@ -180,3 +180,27 @@ def test_more_series_than_the_limit_are_rejected(start):
     assert "series_limit" in reply.text
     again = [series({"__name__": "rw_e", "n": str(n)}, (at + 1, 1.0)) for n in range(2)]
     assert post(one, body(*again)).status_code == 204
+
+
+def test_after_a_restart_the_newest_samples_are_known(start, tmp_path):
+    """Stored before it: the same again is taken in silence, another value refused by name.
+
+    The long label has lengths of two bytes in its spelling, which the engine makes at the start.
+    """
+    at = now_ms()
+    names = [{"__name__": "rw_f", "n": str(n), "long": "ö" * n} for n in (0, 1, 70, 2_000)]
+    one = start(WAL__SAMPLES_INTERVAL_S=0.1)
+    rows = [series(labels, (at, 1.5)) for labels in names]
+    assert post(one, body(*rows)).status_code == 204
+    one.settled_books()
+    one.terminate()
+    two = start(tmp_path, WAL__SAMPLES_INTERVAL_S=0.1)
+    more = series({**names[0], "n": "new"}, (at, 1.0))
+    reply = post(two, body(*rows, more))
+    assert (reply.status_code, reply.headers[WRITTEN]) == (204, "5")
+    other = post(two, body(*(series(labels, (at, 2.5)) for labels in names)))
+    assert (other.status_code, other.headers[WRITTEN]) == (400, "0")
+    assert "4 rejected as duplicate_timestamp" in other.text
+    account = two.settled_books()["signals"]["samples"]
+    assert (account["stored"], account["duplicate"]) == (1, 4)
+    assert asked(two, "count(rw_f)", at) == {(): "5"}
