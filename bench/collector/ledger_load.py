@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,7 +115,16 @@ class Sender(threading.Thread):
 
 
 def stored_items(state_dir: Path) -> dict[tuple[str, object], int]:
-    """What a stopped collector's store has, with how often."""
+    """What a stopped collector's store has, with how often.
+
+    Read by a process of its own: a process can have one store open in its life.
+    """
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned) as pool:
+        return pool.submit(_stored_items, state_dir).result()
+
+
+def _stored_items(state_dir: Path) -> dict[tuple[str, object], int]:
     settings = load_settings(environ={}).with_values({"davylamp": {"state_dir": str(state_dir)}})
     store = open_store(collector_config(settings).store)
     try:
