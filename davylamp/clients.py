@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import aiohttp
 
 from davylamp.config import Settings
-from davylamp.errors import StoryError
+from davylamp.errors import NoAnswerError, StoryError
 
 TIMEOUT_S: Final = 10.0
 
@@ -77,8 +77,11 @@ class Clients:
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         assert self._session is not None, "use Clients as an async context manager"
-        async with self._session.request(method, url, json=body) as reply:
-            if reply.status >= 300:
-                raise StoryError(f"{method} {url}: {reply.status} {(await reply.text())[:300]}")
-            answer: dict[str, Any] = await reply.json()
-            return answer
+        try:
+            async with self._session.request(method, url, json=body) as reply:
+                if reply.status >= 300:
+                    raise StoryError(f"{method} {url}: {reply.status} {(await reply.text())[:300]}")
+                answer: dict[str, Any] = await reply.json()
+                return answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoAnswerError(f"{method} {url}: {type(error).__name__} {error}") from error

@@ -7,6 +7,7 @@
     ├── PreflightError     this machine cannot run it now: Python, port, folder, load
     ├── StartError         a process did not become ready
     └── StoryError         the demonstration did not end as it must
+        └── NoAnswerError  a process did not answer this once; it may the next time
 """
 
 from __future__ import annotations
@@ -34,3 +35,7 @@ class StartError(DavylampError):
 
 class StoryError(DavylampError):
     """A step of the demonstration did not happen, or something happened that must not."""
+
+
+class NoAnswerError(StoryError):
+    """A process was asked and did not answer in time; the message says which and why."""

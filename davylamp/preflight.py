@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import socket
 import sys
 import time
@@ -20,6 +21,9 @@ MIN_PYTHON: Final = (3, 11)
 #: Above this the scheduler's noise would be blamed on the canary.
 BUSY_RATIO_MAX: Final = 0.75
 BUSY_SAMPLE_S: Final = 1.0
+#: Below the range from which Linux gives ports to outgoing connections (32768 and up).
+FREE_PORTS: Final = range(20_000, 32_000)
+FREE_PORT_TRIES: Final = 50
 
 #: Every listener: section, key, what it is called in a message.
 LISTENERS: Final = (
@@ -52,7 +56,10 @@ def choose_ports(settings: Settings) -> Mapping[str, Mapping[str, int]]:
             listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listener.bind((host, port))
+                if port:
+                    listener.bind((host, port))
+                else:
+                    _bind_free(listener, host)
             except OSError as error:
                 variable = f"DAVYLAMP_{section.upper()}__{key.upper()}"
                 why = "taken" if error.errno == errno.EADDRINUSE else str(error.strerror)
@@ -62,6 +69,19 @@ def choose_ports(settings: Settings) -> Mapping[str, Mapping[str, int]]:
                 ) from None
             chosen.setdefault(section, {})[key] = listener.getsockname()[1]
     return chosen
+
+
+def _bind_free(listener: socket.socket, host: str) -> None:
+    """Bind to a free port that no outgoing connection can take before its process listens."""
+    for port in random.SystemRandom().sample(FREE_PORTS, FREE_PORT_TRIES):
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+    listener.bind((host, 0))
 
 
 def busy_ratio(wait_s: float = BUSY_SAMPLE_S) -> float | None:

@@ -34,6 +34,18 @@ async def demo(tmp_path, *arguments):
     )
 
 
+async def said_until(process, words: bytes, deadline_s: float) -> bytes:
+    """What the process printed up to these words; it fails with all of it if it ends before."""
+    said = b""
+    async with asyncio.timeout(deadline_s):
+        while words not in said:
+            line = await process.stdout.readline()
+            # At the end of its output a stream answers at once and for ever.
+            assert line, f"exit {await process.wait()} before {words!r}:\n{said.decode()}"
+            said += line
+    return said
+
+
 async def test_a_bad_release_is_rolled_back_and_a_good_one_promoted(tmp_path):
     """F01 is gone soon after its first request, an outage changes nothing, N5 serves."""
     record = tmp_path / "record.json"
@@ -51,10 +63,7 @@ async def test_a_bad_release_is_rolled_back_and_a_good_one_promoted(tmp_path):
 async def test_ctrl_c_stops_everything(tmp_path):
     """SIGINT while it runs: exit 0 and no process is left."""
     process = await demo(tmp_path, "--quiet-s", "600")
-    said = b""
-    async with asyncio.timeout(90):
-        while b"Viewers press play" not in said:
-            said += await process.stdout.readline()
+    said = await said_until(process, b"Viewers press play", deadline_s=90)
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(40):
         rest = (await process.communicate())[0]
