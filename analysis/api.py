@@ -80,9 +80,9 @@ class Desk:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
-    async def read(self, request: Request, work: Work) -> Response:
-        """Answer a question."""
-        return await self._answer(request, work)
+    async def read(self, request: Request, work: Work, *, is_strict: bool = True) -> Response:
+        """Answer a question. ``is_strict`` false: parameters nobody knows are passed over."""
+        return await self._answer(request, work, is_strict=is_strict)
 
     async def write(self, request: Request, work: Callable[[bytes], tuple[int, Any]]) -> Response:
         """Take a body from somebody who shows the token."""
@@ -99,13 +99,14 @@ class Desk:
         work: Callable[[bytes], tuple[int, Any]],
         *,
         max_bytes: int = MAX_BODY_BYTES,
+        is_strict: bool = True,
     ) -> Response:
-        """Answer a question that comes as a body; it changes nothing, so nobody shows a token."""
+        """Answer a question that comes as a body; it decides nothing, so nobody shows a token."""
         try:
             body = await _limited_body(request, max_bytes)
         except RequestError as error:
             return self._counted(request, _error(error))
-        return await self._answer(request, lambda: work(body))
+        return await self._answer(request, lambda: work(body), is_strict=is_strict)
 
     def public_keys(self) -> tuple[str, ...]:
         """``whpk_`` keys that verify the next command; the file is read each time."""
@@ -118,13 +119,14 @@ class Desk:
         """Wait for running answers, refuse new ones."""
         self._pool.shutdown()
 
-    async def _answer(self, request: Request, work: Work) -> Response:
+    async def _answer(self, request: Request, work: Work, *, is_strict: bool = True) -> Response:
         if self._running >= WORKERS + MAX_WAITING:
             busy = _body(503, "busy", "too many requests at once", "fewer at a time")
             return self._counted(request, busy)
         self._running += 1
         try:
-            _refuse_unknown(request)
+            if is_strict:
+                _refuse_unknown(request)
             loop = asyncio.get_running_loop()
             status, body = await loop.run_in_executor(self._pool, work)
         except AnalysisError as error:
@@ -373,7 +375,9 @@ def _refuse_unknown(request: Request) -> None:
 
 
 def json_response(body: Any, status: int = 200) -> Response:
-    """``body`` as JSON, without validating what this program just made."""
+    """``body`` as JSON, without validating what this program just made; 204 has none."""
+    if status == 204:
+        return Response(status_code=204)
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 

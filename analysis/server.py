@@ -26,6 +26,9 @@ from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.errors import SecretError, StartError
 from analysis.guards_api import add_guards
+from analysis.kayenta_api.api import add_kayenta
+from analysis.kayenta_api.executions import Executions
+from analysis.kayenta_api.objects import ObjectStore
 from analysis.metrics import LedgerMetrics, Metrics
 from analysis.reading.client import CollectorClient
 from analysis.runner.runner import Rules, Runner, load_rules
@@ -109,14 +112,21 @@ async def _serve(
             modes=config.modes,
             confirm_timeout_s=config.confirm_timeout_s,
         )
+        kept = ObjectStore(ledger.database, clock)
+        # A client of its own: long range queries must not hold the judge's questions up.
+        reader = CollectorClient(config.collector_url, config.runner.reading)
+        executions = Executions(kept, reader, clock)
+        app = _application(desk)
+        add_kayenta(app, desk, kept, executions)
         stop = asyncio.Event()
         looking = asyncio.create_task(runner.run(stop), name="runner")
         try:
             await deliverer.start()
-            return await _until_told(_Server(desk, listener), {deliverer.loop_task, looking})
+            await executions.start()
+            return await _until_told(_Server(app, listener), {deliverer.loop_task, looking})
         finally:
             stop.set()
-            await asyncio.gather(_end(looking), deliverer.stop())
+            await asyncio.gather(_end(looking), deliverer.stop(), executions.stop())
             desk.close()
             await asyncio.to_thread(telemetry.shutdown, TELEMETRY_STOP_S)
 
@@ -153,9 +163,9 @@ def _application(desk: Desk) -> FastAPI:
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends quietly on SIGTERM instead of dying of it."""
 
-    def __init__(self, desk: Desk, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
         config = uvicorn.Config(
-            _application(desk),
+            app,
             http="httptools",
             lifespan="off",
             log_config=None,

@@ -9,6 +9,7 @@
                             └─ outbox ── attempts
     events   statuses   slo_points
     barred_digests   known_good   environment_locks   audit (chained) ── audit_head
+    kayenta_objects
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
 """
@@ -245,4 +246,19 @@ audit_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+)
+
+kayenta_objects = Table(
+    "kayenta_objects",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("object_id", String(128), primary_key=True),
+    Column("name", String(256), nullable=False),
+    # As JSON, since a configuration has several.
+    Column("applications", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("updated_unix_nano", BigInteger, nullable=False),
+    Column("body_json", Text, nullable=False),
+    Index(None, "kind", "status", "created_unix_nano"),
 )

@@ -88,6 +88,20 @@ class CollectorClient:
         window = [("from", seconds_text(from_unix_nano)), ("to", seconds_text(to_unix_nano))]
         return parse_services(await self._get("/api/v1/services", window))
 
+    async def promql_range(self, query: str, *, start_ms: int, end_ms: int, step_s: int) -> Any:
+        """The JSON of Prometheus' ``query_range``, both ends included."""
+        window = [("start", f"{start_ms / 1000:.3f}"), ("end", f"{end_ms / 1000:.3f}")]
+        parameters = [("query", query), *window, ("step", str(step_s))]
+        return await self._get("/prometheus/api/v1/query_range", parameters)
+
+    async def metric_names(self) -> tuple[str, ...]:
+        """Names PromQL knows."""
+        answer = await self._get("/prometheus/api/v1/label/__name__/values", [])
+        names = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(names, list):
+            raise AnswerUnusable("label values: no list of names")
+        return tuple(map(str, names))
+
     async def _get(self, path: str, parameters: Iterable[tuple[str, str]]) -> Any:
         assert self._session is not None, "CollectorClient.open() comes first"
         try:
