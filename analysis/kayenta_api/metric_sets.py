@@ -62,17 +62,6 @@ def pair_json(pair: MetricSetPair, scopes: ScopePair) -> dict[str, Any]:
     }
 
 
-def set_json(one: MetricSet, scope: Scope, query: str) -> dict[str, Any]:
-    """A metric set alone."""
-    return {
-        "name": one.name,
-        "tags": dict(one.tags),
-        **_scope_json(scope),
-        "values": _values(one.values),
-        "attributes": {"query": query},
-    }
-
-
 def _expected(scope: Scope) -> int:
     return scope.expected_points
 

@@ -24,12 +24,11 @@ class Kind(StrEnum):
 
     CONFIG = "canaryConfig"
     EXECUTION = "canary"
-    SETS = "metricSetList"
     PAIRS = "metricSetPairList"
 
 
 #: Of configurations one more is refused; of what executions leave the oldest goes.
-MAX_KEPT: Final = {Kind.CONFIG: 2_000, Kind.EXECUTION: 2_000, Kind.SETS: 200, Kind.PAIRS: 2_000}
+MAX_KEPT: Final = {Kind.CONFIG: 2_000, Kind.EXECUTION: 2_000, Kind.PAIRS: 2_000}
 
 
 @dataclass(frozen=True, slots=True)

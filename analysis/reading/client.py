@@ -94,14 +94,6 @@ class CollectorClient:
         parameters = [("query", query), *window, ("step", str(step_s))]
         return await self._get("/prometheus/api/v1/query_range", parameters)
 
-    async def metric_names(self) -> tuple[str, ...]:
-        """Names PromQL knows."""
-        answer = await self._get("/prometheus/api/v1/label/__name__/values", [])
-        names = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(names, list):
-            raise AnswerUnusable("label values: no list of names")
-        return tuple(map(str, names))
-
     async def _get(self, path: str, parameters: Iterable[tuple[str, str]]) -> Any:
         assert self._session is not None, "CollectorClient.open() comes first"
         try:

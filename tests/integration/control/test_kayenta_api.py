@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import re
 import time
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -144,6 +146,19 @@ async def test_argo_rollouts_way(call, measured, version, passes):
         assert "latency" in score["classificationReason"]
     for result in done["result"]["judgeResult"]["results"]:
         assert result["controlMetadata"]["stats"]["count"] == MINUTES + 1
+
+
+async def test_the_pages_own_requests_work(call):
+    """docs/howto/kayenta-api.md as it stands: a config is kept, a run without data is no pass."""
+    page = (Path(__file__).parents[3] / "docs/howto/kayenta-api.md").read_text()
+    made, asked = (json.loads(body) for body in re.findall(r"-d '(.*?)'\n```", page, re.DOTALL))
+    status, kept = await call("POST", "/canaryConfig", made)
+    assert status == 200, kept
+    path = f"/canary/{kept['canaryConfigId']}?application=playback"
+    status, begun = await call("POST", path, asked)
+    assert status == 200, begun
+    done = await completed(call, begun["canaryExecutionId"])
+    assert done["result"]["judgeResult"]["score"]["classification"] == "Fail"
 
 
 async def test_gates_pages(call, measured):
