@@ -84,13 +84,15 @@ async def _serve(
         url=config.endpoint.url,
         analysis_url=url,
         decision_lifetime_s=config.decision_lifetime_s,
+        routes=config.routes,
     )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     with contextlib.closing(_open(config, clock, addressing)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
-        deliverer = Deliverer(ledger, config.endpoint, clock, rng, metrics)
+        endpoints = (config.endpoint, *config.endpoints)
+        deliverer = Deliverer(ledger, endpoints, clock, rng, metrics)
         desk = Desk(
             ledger,
             clock,
@@ -223,7 +225,8 @@ def _check_files(config: AnalysisConfig) -> None:
     if not config.modes.has_act:
         return
     try:
-        read_secrets(config.endpoint.secret_file)
+        for endpoint in (config.endpoint, *config.endpoints):
+            read_secrets(endpoint.secret_file)
     except SecretError as error:
         raise StartError(f"the mode is act, but commands cannot be signed: {error}") from None
 

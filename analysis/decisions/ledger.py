@@ -21,6 +21,7 @@ from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.database import Database
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
+from analysis.decisions.outbox import Busy
 from analysis.decisions.records import (
     Attempt,
     CanaryRecord,
@@ -266,14 +267,10 @@ class Ledger:
         now_unix_nano: int,
         lease_s: float,
         limit: int,
-        busy_lanes: Sequence[str] = (),
+        busy: Busy | None = None,
     ) -> list[Lease]:
-        """Take due deliveries for ``lease_s``; per lane one is under way at a time.
-
-        ``busy_lanes``: lanes on which the caller has a request under way, whatever the wall clock
-        says about its lease.
-        """
-        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, tuple(busy_lanes))
+        """Take due deliveries for ``lease_s``; per lane one is under way, endpoints take turns."""
+        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, busy or Busy())
         with self.database.write() as connection:
             return outbox.lease_due(connection, want, _token)
 
@@ -315,10 +312,10 @@ class Ledger:
         with self.database.write() as connection:
             return outbox.expire(connection, now_unix_nano)
 
-    def next_due_unix_nano(self) -> int | None:
+    def next_due_unix_nano(self, busy: Busy | None = None) -> int | None:
         """When the earliest unleased delivery is due (or ends), or None."""
         with self.database.read() as connection:
-            return outbox.next_due(connection)
+            return outbox.next_due(connection, busy or Busy())
 
     def totals(self) -> Totals:
         """How many canaries, looks, decisions and deliveries there are."""

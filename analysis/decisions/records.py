@@ -246,6 +246,7 @@ class Lease:
     webhook_id: str
     decision_id: str
     endpoint_id: str
+    url: str
     lane: str
     body: bytes
     #: Attempts made before this one.

@@ -193,7 +193,7 @@ async def start_control(tmp_path, secret_file):
         ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock, addressing)
         metrics = Metrics(CollectorRegistry())
         rng = np.random.default_rng(7)
-        deliverer = Deliverer(ledger, endpoint, clock, rng, metrics)
+        deliverer = Deliverer(ledger, [endpoint], clock, rng, metrics)
         await deliverer.start()
         running.append((deliverer, ledger))
         return Control(ledger, endpoint, metrics, deliverer, clock)

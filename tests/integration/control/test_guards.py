@@ -154,7 +154,7 @@ async def test_the_switch_stops_what_is_queued_and_it_is_never_sent(
         "deployer", receiver.url, secret_file, ("127.0.0.0/8",), plain_http=False
     )
     metrics = Metrics(CollectorRegistry())
-    deliverer = Deliverer(made.ledger, endpoint, made.clock, np.random.default_rng(1), metrics)
+    deliverer = Deliverer(made.ledger, [endpoint], made.clock, np.random.default_rng(1), metrics)
     decision = made.conclude()
     made.switch.of_service("playback").write_text("not this one")
     await deliverer.start()
