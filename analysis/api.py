@@ -281,7 +281,7 @@ def _add_decisions(app: FastAPI, desk: Desk) -> None:
         """Deliveries with every attempt, newest first."""
 
         def work() -> tuple[int, Any]:
-            found = ledger.deliveries(decision_id, _limit(limit))
+            found = ledger.outbox.deliveries(decision_id, _limit(limit))
             return 200, {"deliveries": [delivery.to_json() for delivery in found]}
 
         return await desk.read(request, work)

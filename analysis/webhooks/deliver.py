@@ -23,13 +23,15 @@ from numpy.random import Generator
 from analysis.config import EndpointConfig
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.outbox import Busy
+from analysis.decisions.outbox_desk import Result
 from analysis.decisions.records import Attempt, Lease
-from analysis.errors import LedgerUnavailableError, StaleLeaseError
+from analysis.errors import LedgerUnavailableError
 from analysis.metrics import Metrics
 from analysis.webhooks import attempt as attempts
 from analysis.webhooks.attempt import Answer
 from analysis.webhooks.breaker import MAX_PER_ENDPOINT, Breaker, BreakerState
 from analysis.webhooks.outcome import NO_ENDPOINT, OutcomeKind
+from analysis.webhooks.record import Recorder
 from analysis.webhooks.schedule import next_due
 from telemetry.clock import Clock
 
@@ -43,8 +45,6 @@ MAX_UNDER_WAY: Final = 256
 MAX_PAUSE_S: Final = 5.0
 #: Pause when rows are due that cannot be taken now (their lane is busy).
 BUSY_PAUSE_S: Final = 0.25
-#: Pauses between tries to record a result while the ledger is unavailable.
-RECORD_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 10.0)
 LEDGER_PAUSE_S: Final = 1.0
 #: Requests under way may finish this long after stop().
 STOP_GRACE_S: Final = 1.5
@@ -95,6 +95,8 @@ class Deliverer:
         metrics: Metrics,
     ) -> None:
         self._ledger = ledger
+        self._outbox = ledger.outbox
+        self._recorder = Recorder(ledger.outbox, metrics)
         self._posts = {endpoint.endpoint_id: _Post(endpoint) for endpoint in endpoints}
         self._clock = clock
         self._rng = rng
@@ -103,6 +105,7 @@ class Deliverer:
         self._is_stopping = False
         self._under_way: dict[str, asyncio.Task[None]] = {}  # by lane
         self._loop_task: asyncio.Task[None] | None = None
+        self._recorder_task: asyncio.Task[None] | None = None
         self._end_listening: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -115,6 +118,7 @@ class Deliverer:
             loop.call_soon_threadsafe(self._wake.set)
 
         self._end_listening = self._ledger.on_command(wake)
+        self._recorder_task = asyncio.create_task(self._recorder.run(), name="recorder")
         self._loop_task = asyncio.create_task(self._run(), name="delivery")
 
     async def stop(self) -> None:
@@ -131,6 +135,8 @@ class Deliverer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._recorder_task is not None:
+            self._recorder_task.cancel()
         for post in self._posts.values():
             if post.session is not None:
                 await post.session.close()
@@ -169,12 +175,10 @@ class Deliverer:
     async def _take(self) -> None:
         """Bury what is over, then begin everything that is due and can go now."""
         now = self._clock.wall_unix_nano()
-        self._metrics.expired.inc(await asyncio.to_thread(self._ledger.expire_due, now))
         free = MAX_UNDER_WAY - len(self._under_way)
-        if free <= 0:
-            return
-        leases = await asyncio.to_thread(self._ledger.lease_due, now, LEASE_S, free, self._busy())
-        for lease in leases:
+        taken = await asyncio.to_thread(self._outbox.lease_due, now, LEASE_S, free, self._busy())
+        self._metrics.expired.inc(taken.expired)
+        for lease in taken.leases:
             task = asyncio.create_task(self._deliver(lease), name=f"deliver {lease.webhook_id}")
             self._under_way[lease.lane] = task
             task.add_done_callback(partial(self._finished, lease.lane))
@@ -191,7 +195,7 @@ class Deliverer:
         waits_s = [post.breaker.wait_s(now_s) for post in self._posts.values()]
         most_s = min([wait_s for wait_s in waits_s if wait_s is not None], default=MAX_PAUSE_S)
         most_s = min(most_s, MAX_PAUSE_S)
-        due = await asyncio.to_thread(self._ledger.next_due_unix_nano, self._busy())
+        due = await asyncio.to_thread(self._outbox.next_due_unix_nano, self._busy())
         if due is None:
             return most_s
         until_s = (due - self._clock.wall_unix_nano()) / 1e9
@@ -206,12 +210,12 @@ class Deliverer:
     async def _deliver(self, lease: Lease) -> None:
         now = self._clock.wall_unix_nano()
         if now >= lease.expires_unix_nano:
-            await self._record(lease, partial(self._ledger.give_back, lease))
+            await self._recorder.record(self._outbox.unsent(lease))
             return
-        stopped = self._ledger.stopped(lease.lane.partition("/")[2])
+        stopped = self._outbox.stopped(lease.lane.partition("/")[2])
         if stopped is not None:
             reason = f"the kill switch is thrown: {stopped}"
-            await self._record(lease, partial(self._ledger.stop_delivery, lease, reason))
+            await self._recorder.record(self._outbox.dead(lease, None, lease.url, reason))
             return
         if lease.attempts_before == 0:
             self._metrics.first_attempt.observe((now - lease.created_unix_nano) / 1e9)
@@ -221,7 +225,7 @@ class Deliverer:
         self._metrics.attempt_duration.observe(duration_s)
         self._metrics.attempts.labels(str(answer.outcome.kind), answer.outcome.reason).inc()
         attempt = Attempt(now, answer.status, answer.error, round(duration_s, 6))
-        await self._record(lease, self._consequence(lease, attempt, answer))
+        await self._recorder.record(self._consequence(lease, attempt, answer))
 
     async def _send(self, lease: Lease, now_unix_nano: int, started_s: float) -> Answer:
         """One request, of which the endpoint's breaker knows."""
@@ -243,15 +247,15 @@ class Deliverer:
                 post.breaker.end(self._clock.monotonic_s(), is_well=is_well)
         return answer
 
-    def _consequence(self, lease: Lease, attempt: Attempt, answer: Answer) -> Callable[[], None]:
-        """What to write into the ledger; blocks for a commit when called."""
-        ledger, post = self._ledger, self._posts.get(lease.endpoint_id)
+    def _consequence(self, lease: Lease, attempt: Attempt, answer: Answer) -> Result:
+        """What to write into the ledger."""
+        post = self._posts.get(lease.endpoint_id)
         url = lease.url if post is None else post.endpoint.url
         if answer.outcome.kind is OutcomeKind.DELIVERED:
-            return partial(ledger.record_delivered, lease, attempt, url)
+            return self._outbox.delivered(lease, attempt, url)
         if answer.outcome.kind is OutcomeKind.DEAD:
             reason = f"{answer.status} {answer.outcome.reason}: {answer.error}"
-            return partial(ledger.dead_letter, lease, attempt, url, reason)
+            return self._outbox.dead(lease, attempt, url, reason)
         due = next_due(
             lease.attempts_before + 1,
             self._clock.wall_unix_nano(),
@@ -259,23 +263,7 @@ class Deliverer:
             answer.retry_after_s,
             self._rng,
         )
-        return partial(ledger.record_attempt, lease, attempt, url, due)
-
-    async def _record(self, lease: Lease, write: Callable[[], None]) -> None:
-        """Write, and again while the ledger is unavailable; the lane stays ours meanwhile."""
-        for pause_s in (*RECORD_PAUSES_S, None):
-            try:
-                await asyncio.to_thread(write)
-            except StaleLeaseError:
-                self._metrics.stale_leases.inc()
-            except LedgerUnavailableError as error:
-                self._metrics.ledger_failures.labels("delivery").inc()
-                if pause_s is not None:
-                    await asyncio.sleep(pause_s)
-                    continue
-                # The lease ends by itself; then the same command is sent once more.
-                logger.error("result of %s not recorded: %s", lease.webhook_id, error)  # noqa: TRY400
-            return
+        return self._outbox.failed(lease, attempt, url, due)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

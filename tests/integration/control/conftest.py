@@ -138,7 +138,7 @@ class Control:
         return decide(self.ledger, self.clock, next(self._numbers), service, mode, action)
 
     def delivery(self, decision):
-        (found,) = self.ledger.deliveries(decision.decision_id)
+        (found,) = self.ledger.outbox.deliveries(decision.decision_id)
         return found
 
     def value(self, name: str, **labels) -> float:

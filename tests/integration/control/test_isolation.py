@@ -25,7 +25,7 @@ OTHER = "http://127.0.0.1:9/other"
 
 
 def is_delivered(ledger, decision):
-    return ledger.deliveries(decision.decision_id)[0].state is DeliveryState.DELIVERED
+    return ledger.outbox.deliveries(decision.decision_id)[0].state is DeliveryState.DELIVERED
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_a_lane_has_its_endpoint(open_routed, helpers):
     ledger = open_routed(clock, OTHER, {"demo/a*": f"{OTHER}/a", "demo/*x": f"{OTHER}/x"})
     for number, service in enumerate(("apex", "vix", "playback")):
         helpers.decide(ledger, clock, number, service)
-    found = {row.lane: row for row in ledger.lease_due(clock.wall_unix_nano(), 60, 10)}
+    found = {
+        row.lane: row for row in ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
+    }
     assert {lane: row.endpoint_id for lane, row in found.items()} == {
         "demo/apex": "endpoint-0",
         "demo/vix": "endpoint-1",
@@ -73,9 +75,9 @@ def test_endpoints_take_turns(open_routed, helpers):
         clock.advance(0.001)
     helpers.decide(ledger, clock, 20, "playback")
     now = clock.wall_unix_nano()
-    first, second = ledger.lease_due(now, 60, 2)
+    first, second = ledger.outbox.lease_due(now, 60, 2).leases
     assert (first.endpoint_id, second.endpoint_id) == ("endpoint-0", "deployer")
-    assert len(ledger.lease_due(now, 60, 100)) == MAX_ROWS_PER_ENDPOINT
+    assert len(ledger.outbox.lease_due(now, 60, 100).leases) == MAX_ROWS_PER_ENDPOINT
 
 
 def test_an_endpoint_without_room_is_left_alone(open_routed, helpers):
@@ -85,10 +87,10 @@ def test_an_endpoint_without_room_is_left_alone(open_routed, helpers):
     decisions = [helpers.decide(ledger, clock, number, f"q-{number}") for number in range(3)]
     now = clock.wall_unix_nano()
     shut = Busy(room={"endpoint-0": 0})
-    assert ledger.lease_due(now, 60, 10, shut) == []
-    assert ledger.next_due_unix_nano(shut) == decisions[0].expires_unix_nano
-    assert ledger.next_due_unix_nano() == decisions[0].created_unix_nano
-    assert len(ledger.lease_due(now, 60, 10, Busy(room={"endpoint-0": 2}))) == 2
+    assert ledger.outbox.lease_due(now, 60, 10, shut).leases == ()
+    assert ledger.outbox.next_due_unix_nano(shut) == decisions[0].expires_unix_nano
+    assert ledger.outbox.next_due_unix_nano() == decisions[0].created_unix_nano
+    assert len(ledger.outbox.lease_due(now, 60, 10, Busy(room={"endpoint-0": 2})).leases) == 2
 
 
 async def test_a_hanging_endpoint_takes_only_its_own_room(
@@ -122,7 +124,7 @@ async def test_a_hanging_endpoint_takes_only_its_own_room(
     try:
         await wait(lambda: len(held) == MAX_PER_ENDPOINT)
         quick = helpers.decide(ledger, clock, 99, "playback")
-        (delivery,) = await wait(lambda: ledger.deliveries(quick.decision_id))
+        (delivery,) = await wait(lambda: ledger.outbox.deliveries(quick.decision_id))
         await wait(lambda: receiver.requests)
         assert delivery.endpoint_id == "deployer"
         health = {one.endpoint_id: one for one in deliverer.endpoints()}
