@@ -29,7 +29,8 @@ from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
-from analysis.metrics import LedgerMetrics, Metrics
+from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
+from analysis.outbox_api import add_outbox
 from analysis.reading.client import CollectorClient
 from analysis.runner.runner import Rules, Runner, load_rules
 from analysis.webhooks.deliver import Deliverer
@@ -93,12 +94,13 @@ async def _serve(
         rng = np.random.default_rng()
         endpoints = (config.endpoint, *config.endpoints)
         deliverer = Deliverer(ledger, endpoints, clock, rng, metrics)
+        registry.register(EndpointMetrics(deliverer.endpoints))
         desk = Desk(
             ledger,
             clock,
             metrics,
             token_file=config.api_token_file,
-            secret_file=config.endpoint.secret_file,
+            secret_files=tuple(endpoint.secret_file for endpoint in endpoints),
             is_alive=deliverer.is_alive,
         )
         observed = telemetry.setup(
@@ -119,6 +121,7 @@ async def _serve(
         reader = CollectorClient(config.collector_url, config.runner.reading)
         executions = Executions(kept, reader, clock)
         app = _application(desk)
+        add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
         add_kayenta(app, desk, kept, executions)
         stop = asyncio.Event()
         looking = asyncio.create_task(runner.run(stop), name="runner")

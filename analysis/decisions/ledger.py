@@ -54,7 +54,7 @@ class Ledger:
         self._addressing = addressing
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
-        self.outbox = OutboxDesk(database, clock, guarding)
+        self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
 

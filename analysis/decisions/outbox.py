@@ -271,7 +271,7 @@ def list_deliveries(connection: Connection, decision_id: str | None, limit: int)
     query = select(outbox).order_by(outbox.c.created_unix_nano.desc(), outbox.c.webhook_id.desc())
     if decision_id is not None:
         query = query.where(outbox.c.decision_id == decision_id)
-    return _read(connection, query.limit(limit))
+    return read(connection, query.limit(limit))
 
 
 def _bury(connection: Connection, row: Row[Any], reason: str, now: int) -> None:
@@ -305,7 +305,8 @@ def _lease(row: Row[Any], token: str, until: int) -> Lease:
     )
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+def read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+    """The rows of ``query`` with every attempt."""
     rows = connection.execute(query).all()
     tried: dict[str, list[Attempt]] = {row.webhook_id: [] for row in rows}
     lines = (
@@ -322,9 +323,11 @@ def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
             webhook_id=row.webhook_id,
             decision_id=row.decision_id,
             endpoint_id=row.endpoint_id,
+            lane=row.lane,
             url=row.url,
             state=DeliveryState(row.state),
             dead_reason=row.dead_reason,
+            created_unix_nano=row.created_unix_nano,
             due_unix_nano=row.due_unix_nano,
             expires_unix_nano=row.expires_unix_nano,
             attempts=tuple(tried[row.webhook_id]),

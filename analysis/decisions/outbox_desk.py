@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from analysis.decisions import outbox
+from analysis.decisions import dead_letters, outbox
 from analysis.decisions.database import Database
+from analysis.decisions.dead_letters import Letter, Replay, Search
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox import Busy
 from analysis.decisions.records import Attempt, Delivery, Lease
-from analysis.errors import StaleLeaseError
+from analysis.errors import ConflictError, StaleLeaseError
 from telemetry.clock import Clock
 
 
@@ -44,7 +45,15 @@ class Taken:
 class OutboxDesk:
     """Of one ledger. Thread-safe."""
 
-    def __init__(self, database: Database, clock: Clock, guarding: Guarding | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        guarding: Guarding | None,
+        on_replay: Callable[[], None],
+    ) -> None:
+        """``on_replay`` is called after a row became due again."""
+        self._on_replay = on_replay
         self._database = database
         self._clock = clock
         self._guarding = guarding
@@ -123,6 +132,33 @@ class OutboxDesk:
         """Newest first, with every attempt."""
         with self._database.read() as connection:
             return outbox.list_deliveries(connection, decision_id, limit)
+
+    def letters(self, wanted: Search) -> list[Delivery]:
+        """Rows of the outbox, newest first, with every attempt."""
+        with self._database.read() as connection:
+            return dead_letters.search(connection, wanted)
+
+    def letter(self, webhook_id: str) -> Letter:
+        """One row whole. Raises UnknownRecordError."""
+        with self._database.read() as connection:
+            return dead_letters.load(connection, webhook_id, self._clock.wall_unix_nano())
+
+    def replay(self, webhook_id: str, who: str, reason: str) -> Letter:
+        """Send a dead letter again: the same bytes, the same id, due at once.
+
+        Raises UnknownRecordError, ConflictError (its time is over, a newer decision has overtaken
+        it, the kill switch is thrown, ..).
+        """
+        with self._database.write() as connection:
+            now = self._clock.wall_unix_nano()
+            letter = dead_letters.load(connection, webhook_id, now)
+            stopped = self.stopped(letter.delivery.lane.partition("/")[2])
+            if stopped is not None:
+                raise ConflictError(f"the kill switch is thrown: {stopped}")
+            dead_letters.replay(connection, webhook_id, Replay(who, reason, now))
+            replayed = dead_letters.load(connection, webhook_id, now)
+        self._on_replay()
+        return replayed
 
 
 def _record(connection: Connection, result: Result) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 #: Results older than this say nothing any more.
 WINDOW_S: Final = 300.0
@@ -32,6 +32,24 @@ class BreakerState(StrEnum):
     CLOSED = "closed"  # everything, up to MAX_PER_ENDPOINT at once
     OPEN = "open"  # nothing until the pause is over
     HALF_OPEN = "half_open"  # one request, whose result decides
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """How an endpoint fares, for people and metrics."""
+
+    endpoint_id: str
+    url: str
+    breaker: BreakerState
+    under_way: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "endpoint_id": self.endpoint_id,
+            "url": self.url,
+            "breaker": str(self.breaker),
+            "under_way": self.under_way,
+        }
 
 
 @dataclass

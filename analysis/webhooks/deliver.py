@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from numpy.random import Generator
@@ -29,7 +29,7 @@ from analysis.errors import LedgerUnavailableError
 from analysis.metrics import Metrics
 from analysis.webhooks import attempt as attempts
 from analysis.webhooks.attempt import Answer
-from analysis.webhooks.breaker import MAX_PER_ENDPOINT, Breaker, BreakerState
+from analysis.webhooks.breaker import MAX_PER_ENDPOINT, Breaker, EndpointHealth
 from analysis.webhooks.outcome import NO_ENDPOINT, OutcomeKind
 from analysis.webhooks.record import Recorder
 from analysis.webhooks.schedule import next_due
@@ -48,24 +48,6 @@ BUSY_PAUSE_S: Final = 0.25
 LEDGER_PAUSE_S: Final = 1.0
 #: Requests under way may finish this long after stop().
 STOP_GRACE_S: Final = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointHealth:
-    """How an endpoint fares, for people and metrics."""
-
-    endpoint_id: str
-    url: str
-    breaker: BreakerState
-    under_way: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "endpoint_id": self.endpoint_id,
-            "url": self.url,
-            "breaker": str(self.breaker),
-            "under_way": self.under_way,
-        }
 
 
 @dataclass
