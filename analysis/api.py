@@ -1,6 +1,7 @@
 """The analysis API: deployers declare and report, dashboards read.
 
-Writers show a token (``Authorization: Bearer``), readers on loopback need none. Errors have one
+Writers show a token (``Authorization: Bearer``); readers on loopback need none unless tokens are
+required, which ``collector.access.gate`` sees to. Errors have one
 shape: ``{"error": {"code", "message", "accepted"}}``.
 """
 
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +28,7 @@ from analysis.errors import (
     AnalysisError,
     BadRequestError,
     ConflictError,
+    ForbiddenError,
     IllegalMoveError,
     LedgerFullError,
     LedgerUnavailableError,
@@ -39,6 +40,9 @@ from analysis.errors import (
 )
 from analysis.metrics import Metrics
 from analysis.webhooks.signing import public_keys, read_secrets
+from collector.access.desk import AccessDesk, Caller
+from collector.access.errors import Forbidden, Unauthenticated
+from collector.access.tokens import Scope
 from telemetry.clock import Clock
 
 logger = logging.getLogger("davylamp.api")
@@ -68,7 +72,7 @@ class Desk:
         clock: Clock,
         metrics: Metrics,
         *,
-        token_file: Path,
+        access: AccessDesk,
         secret_files: tuple[Path, ...],
         is_alive: Callable[[], bool],
     ) -> None:
@@ -76,7 +80,7 @@ class Desk:
         self.clock = clock
         self.metrics = metrics
         self.is_alive = is_alive
-        self._token_file = token_file
+        self._access = access
         self._secret_files = secret_files
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
@@ -85,14 +89,19 @@ class Desk:
         """Answer a question. ``is_strict`` false: parameters nobody knows are passed over."""
         return await self._answer(request, work, is_strict=is_strict)
 
-    async def write(self, request: Request, work: Callable[[bytes], tuple[int, Any]]) -> Response:
-        """Take a body from somebody who shows the token."""
+    async def write(
+        self,
+        request: Request,
+        work: Callable[[bytes, Caller], tuple[int, Any]],
+        scope: Scope = Scope.DEPLOY,
+    ) -> Response:
+        """Take a body from somebody who shows a token with this scope."""
         try:
-            self._authorize(request)
+            caller = self._admitted(request, scope)
             body = await _limited_body(request)
         except RequestError as error:
             return self._counted(request, _error(error))
-        return await self._answer(request, lambda: work(body))
+        return await self._answer(request, lambda: work(body, caller))
 
     async def ask(
         self,
@@ -144,19 +153,25 @@ class Desk:
         self.metrics.requests.labels(route, str(response.status_code)).inc()
         return response
 
-    def _authorize(self, request: Request) -> None:
-        """Raises UnauthorizedError. The file is read each time: a new token counts at once."""
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    def _admitted(self, request: Request, scope: Scope) -> Caller:
+        """Raises UnauthorizedError or ForbiddenError."""
         try:
-            token = self._token_file.read_text().strip()
-        except OSError:
-            token = ""
-        # An empty file would let an empty token in.
-        is_right = hmac.compare_digest(shown.strip().encode(), token.encode()) and bool(token)
-        if scheme.lower() != "bearer" or not is_right:
-            raise UnauthorizedError(
-                "writers must show the API token", accepted="Authorization: Bearer <token>"
-            )
+            caller = self._access.caller(request.headers.get("authorization"))
+            caller.require(scope)
+        except Unauthenticated as error:
+            raise UnauthorizedError(str(error), accepted=error.accepted) from None
+        except Forbidden as error:
+            raise ForbiddenError(str(error), accepted=error.accepted) from None
+        return caller
+
+
+def require_own(caller: Caller, service: str, environment: str) -> None:
+    """Raises ForbiddenError when the caller's token does not speak for the service there."""
+    if not caller.binding.allows([service], [environment]):
+        raise ForbiddenError(
+            f"the token {caller.name!r} does not speak for {service} in {environment}",
+            accepted="a token that is bound to them, or to nothing",
+        )
 
 
 def build_app(desk: Desk) -> FastAPI:
@@ -209,8 +224,10 @@ def _add_canaries(app: FastAPI, desk: Desk) -> None:
     async def declare(request: Request) -> Response:
         """Declare a canary before it gets traffic; the same again is answered 200."""
 
-        def work(body: bytes) -> tuple[int, Any]:
-            record, is_new = ledger.declare_new(bodies.read_declaration(body))
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
+            declaration = bodies.read_declaration(raw)
+            require_own(caller, declaration.service, declaration.environment)
+            record, is_new = ledger.declare_new(declaration)
             return 201 if is_new else 200, _with_look(ledger, record)
 
         return await desk.write(request, work)
@@ -255,8 +272,10 @@ def _add_decisions(app: FastAPI, desk: Desk) -> None:
     async def status(request: Request, decision_id: str) -> Response:
         """The receiver's word about what became of a command."""
 
-        def work(raw: bytes) -> tuple[int, Any]:
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_status(raw)
+            about = ledger.decision(decision_id)
+            require_own(caller, about.service, about.environment)
             decision = ledger.report_status(decision_id, body.status, body.unix_nano, body.detail)
             return 200, decision.to_json()
 

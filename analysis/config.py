@@ -17,6 +17,7 @@ from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
 from analysis.webhooks.events import Route
 from analysis.webhooks.targets import Rules, parse_target
+from collector.access.config import AccessConfig
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -76,8 +77,6 @@ class AnalysisConfig:
     otlp_endpoint: str
     #: SQLAlchemy URL of the ledger.
     database_url: str
-    #: Holds the token writers must show; one line.
-    api_token_file: Path
     #: The receiver of every command that none of ``endpoints`` takes.
     endpoint: EndpointConfig
     endpoints: tuple[LaneEndpointConfig, ...]
@@ -91,6 +90,7 @@ class AnalysisConfig:
     #: TOML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
     runner: RunnerConfig
+    access: AccessConfig
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -105,10 +105,10 @@ class AnalysisConfig:
 
 def check(config: AnalysisConfig) -> None:
     """Refuse what cannot work, before anything is started. Raises StartError."""
-    if config.host not in LOOPBACK_HOSTS:
+    if config.host not in LOOPBACK_HOSTS and not config.access.required:
         raise StartError(
-            f"[analysis] host = {config.host!r}: only loopback (127.0.0.1, ::1) is accepted,"
-            " because readers are not authenticated"
+            f"[analysis] host = {config.host!r}: without [access] required = true only loopback"
+            " (127.0.0.1, ::1) is accepted, because readers are not authenticated"
         )
     if config.mode not in MODES:
         raise StartError(

@@ -16,6 +16,7 @@
     └── RequestError                a request to the API; carries status, code, what is accepted
         ├── BadRequestError         422: malformed
         ├── UnauthorizedError       401: no or wrong token
+        ├── ForbiddenError          403: a token that may do other things
         └── TooLargeError           413: a body above the limit
 """
 
@@ -96,6 +97,13 @@ class UnauthorizedError(RequestError):
 
     status = 401
     code = "unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """A token that may do other things, or speaks for another service."""
+
+    status = 403
+    code = "forbidden"
 
 
 class TooLargeError(RequestError):

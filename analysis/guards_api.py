@@ -8,9 +8,11 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from analysis import bodies
-from analysis.api import Desk
+from analysis.api import Desk, require_own
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Release
+from collector.access.desk import OWNER, Caller
+from collector.access.tokens import Scope
 
 
 def add_guards(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
@@ -27,12 +29,14 @@ def add_guards(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
 
 def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
     async def change(request: Request, do: Callable[[Release, str, str], None]) -> Response:
-        def work(raw: bytes) -> tuple[int, Any]:
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_release(raw)
-            do(Release(body.environment, body.service, body.digest), body.who, body.reason)
+            require_own(caller, body.service, body.environment)
+            release = Release(body.environment, body.service, body.digest)
+            do(release, signed_by(caller, body.who), body.reason)
             return 200, guards.state()
 
-        return await desk.write(request, work)
+        return await desk.write(request, work, Scope.ADMIN)
 
     @app.post("/api/v1/guards/clear")
     async def clear(request: Request) -> Response:
@@ -52,12 +56,14 @@ def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
 
 def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
     async def change(request: Request, do: Callable[[str, str, str], None]) -> Response:
-        def work(raw: bytes) -> tuple[int, Any]:
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_lock(raw)
-            do(body.environment, body.who, body.reason)
+            # A lock is about every service of its environment.
+            require_own(caller, "*", body.environment)
+            do(body.environment, signed_by(caller, body.who), body.reason)
             return 200, guards.state()
 
-        return await desk.write(request, work)
+        return await desk.write(request, work, Scope.ADMIN)
 
     @app.post("/api/v1/guards/lock")
     async def lock(request: Request) -> Response:
@@ -68,3 +74,8 @@ def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
     async def release(request: Request) -> Response:
         """End a lock, also one that a storm of rollbacks has set."""
         return await change(request, guards.release_lock)
+
+
+def signed_by(caller: Caller, said: str) -> str:
+    """Who is written into the audit log: the token's name; who holds the owner's says a name."""
+    return said if caller is OWNER else caller.name

@@ -8,11 +8,14 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 
 from analysis import bodies, params
-from analysis.api import MAX_LIST, Desk, FromText, Text, ToText
+from analysis.api import MAX_LIST, Desk, FromText, Text, ToText, require_own
 from analysis.decisions.dead_letters import Search
 from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.states import DeliveryState
+from analysis.guards_api import signed_by
 from analysis.webhooks.breaker import EndpointHealth
+from collector.access.desk import Caller
+from collector.access.tokens import Scope
 
 #: Without ``from``, rows of this long are searched.
 SEARCHED: Final = "now-30d"
@@ -53,11 +56,14 @@ def add_outbox(
     async def replay(request: Request, webhook_id: str) -> Response:
         """Send a dead letter again: same bytes, same id; 409 says why not."""
 
-        def work(raw: bytes) -> tuple[int, Any]:
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_replay(raw)
-            return 200, outbox.replay(webhook_id, body.who, body.reason).to_json()
+            environment, _, service = outbox.letter(webhook_id).delivery.lane.partition("/")
+            require_own(caller, service, environment)
+            who = signed_by(caller, body.who)
+            return 200, outbox.replay(webhook_id, who, body.reason).to_json()
 
-        return await desk.write(request, work)
+        return await desk.write(request, work, Scope.ADMIN)
 
     @app.get("/api/v1/endpoints")
     async def health(request: Request) -> Response:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 import telemetry
+from analysis.access import scope_of
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
 from analysis.decisions.ledger import Ledger
@@ -36,6 +38,9 @@ from analysis.runner.runner import Rules, Runner, load_rules
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
 from analysis.webhooks.signing import read_secrets
+from collector.access.desk import AccessDesk
+from collector.access.gate import Application, Gate
+from collector.access.own import own_headers
 from telemetry.clock import Clock, SystemClock
 
 logger = logging.getLogger("davylamp.analysis")
@@ -92,6 +97,7 @@ async def _serve(
     with contextlib.closing(_open(config, clock, addressing)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
+        access = AccessDesk(config.access, clock)
         endpoints = (config.endpoint, *config.endpoints)
         deliverer = Deliverer(ledger, endpoints, clock, rng, metrics)
         registry.register(EndpointMetrics(deliverer.endpoints))
@@ -99,7 +105,7 @@ async def _serve(
             ledger,
             clock,
             metrics,
-            token_file=config.api_token_file,
+            access=access,
             secret_files=tuple(endpoint.secret_file for endpoint in endpoints),
             is_alive=deliverer.is_alive,
         )
@@ -108,7 +114,7 @@ async def _serve(
         )
         runner = Runner(
             ledger,
-            CollectorClient(config.collector_url, config.runner.reading),
+            _collector(config),
             observed,
             clock,
             config.runner,
@@ -118,7 +124,7 @@ async def _serve(
         )
         kept = ObjectStore(ledger.database, clock)
         # A client of its own: long range queries must not hold the judge's questions up.
-        reader = CollectorClient(config.collector_url, config.runner.reading)
+        reader = _collector(config)
         executions = Executions(kept, reader, clock)
         app = _application(desk)
         add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
@@ -128,7 +134,8 @@ async def _serve(
         try:
             await deliverer.start()
             await executions.start()
-            return await _until_told(_Server(app, listener), {deliverer.loop_task, looking})
+            server = _Server(_gated(app, access, metrics, config), listener)
+            return await _until_told(server, {deliverer.loop_task, looking})
         finally:
             stop.set()
             await asyncio.gather(_end(looking), deliverer.stop(), executions.stop())
@@ -158,6 +165,24 @@ async def _end(looking: asyncio.Task[None]) -> None:
         await asyncio.wait({looking}, timeout=RUNNER_CUT_OFF_S)
 
 
+def _collector(config: AnalysisConfig) -> CollectorClient:
+    headers = partial(own_headers, config.access)
+    return CollectorClient(config.collector_url, config.runner.reading, headers)
+
+
+def _gated(
+    app: FastAPI, access: AccessDesk, metrics: Metrics, config: AnalysisConfig
+) -> Application:
+    """Behind the gate where tokens are required; else only changes need one."""
+    if not config.access.required:
+        return app
+
+    def count(outcome: str) -> None:
+        metrics.requests.labels("gate", outcome).inc()
+
+    return Gate(app, access, scope_of, count)
+
+
 def _application(desk: Desk) -> FastAPI:
     app = build_app(desk)
     add_guards(app, desk, desk.ledger.guards)
@@ -168,7 +193,7 @@ def _application(desk: Desk) -> FastAPI:
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends quietly on SIGTERM instead of dying of it."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: Application, listener: socket.socket) -> None:
         config = uvicorn.Config(
             app,
             http="httptools",
@@ -224,7 +249,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _check_files(config: AnalysisConfig) -> None:
     """Raises StartError when a command could not be signed, or nobody could ever report."""
-    _check_token(config.api_token_file)
+    _check_token(config.access.owner_file)
     if not config.modes.has_act:
         return
     try:

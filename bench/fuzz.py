@@ -24,6 +24,11 @@ from typing import Any, Final
 import numpy as np
 
 from collector.model import Signal
+from collector.samples.decode import Batch, decode, first_version
+from collector.samples.messages import RawRequest, Request2, Series
+from collector.samples.runs import Runs
+from collector.samples.series_book import SeriesBook
+from collector.samples.snappy import compress_block, decompress_block
 from collector.scrape.errors import BadExposition
 from collector.scrape.openmetrics import parse_openmetrics
 from collector.scrape.text_format import parse_text
@@ -108,6 +113,7 @@ def decoders() -> dict[str, Decoder]:
         b'"spanId":"b7ad6b7169203331","name":"x","startTimeUnixNano":"1","attributes":[{"key":"k",'
         b'"value":{"arrayValue":{"values":[{"intValue":"1"},{"doubleValue":1.5}]}}}]}]}]}]}'
     )
+    first, second = remote_writes()
     look = partial(scan, limits=LIMITS, now_unix_nano=NOW_NS)
     return {
         "text": Decoder(partial(parse_text, known=()), (BadExposition,), text),
@@ -124,7 +130,48 @@ def decoders() -> dict[str, Decoder]:
             (WireError,),
             (gzip.compress(b"x" * 99),),
         ),
+        "snappy": Decoder(
+            partial(decompress_block, max_bytes=10_000),
+            (WireError,),
+            (compress_block(b"abcd" * 99), compress_block(first)),
+        ),
+        "remote_write": Decoder(partial(read_twice, first), (WireError,), (first,)),
+        "remote_write_2": Decoder(
+            partial(first_version, max_samples=1_000), (WireError,), (second,)
+        ),
     }
+
+
+def remote_writes() -> tuple[bytes, bytes]:
+    """A request of each version."""
+    first = RawRequest()
+    for number in range(40):
+        series = Series()
+        for name, value in ((b"__name__", b"m"), (b"n", str(number).encode())):
+            series.labels.add(name=name, value=value)
+        series.samples.add(timestamp=NOW_NS // 1_000_000, value=number / 7)
+        first.timeseries.append(series.SerializeToString())
+    second = Request2(symbols=[b"", b"__name__", b"m", b"n", b"1"])
+    series = second.timeseries.add(labels_refs=[1, 2, 3, 4])
+    series.samples.add(timestamp=NOW_NS // 1_000_000, value=1.5)
+    return first.SerializeToString(), second.SerializeToString()
+
+
+def read_twice(seen: bytes, raw: bytes) -> Batch:
+    """What repeats a body that was seen before is read another, faster way: to the same samples."""
+    book, runs = SeriesBook(1_000), Runs()
+    decode(seen, book, runs=runs)
+    refusal = fast = None
+    try:
+        fast = decode(raw, book, runs=runs, max_samples=1_000)
+    except WireError as error:
+        refusal = error
+    slow = decode(raw, book, max_samples=1_000)
+    assert fast is not None, f"refused one way only: {refusal}"
+    for name in ("ids", "times_ms", "values"):
+        assert getattr(fast, name).tobytes() == getattr(slow, name).tobytes(), name
+    assert fast.rejected == slow.rejected
+    return slow
 
 
 def bent(rng: np.random.Generator, corpus: list[bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.access.config import AccessConfig
 from collector.limits.config import OverloadConfig
 from collector.promql.config import PromqlConfig
 from collector.scrape.config import ScrapeConfig
@@ -94,7 +95,7 @@ class LimitsConfig:
 class CollectorConfig:
     """Everything the collector needs to know; port 0 means "any free port"."""
 
-    #: Address to listen on; only loopback is accepted, since nobody is authenticated.
+    #: Address to listen on; wider than loopback only where everybody shows a token.
     host: str
     otlp_grpc_port: int
     otlp_http_port: int
@@ -106,3 +107,4 @@ class CollectorConfig:
     limits: LimitsConfig
     overload: OverloadConfig
     scrape: ScrapeConfig
+    access: AccessConfig

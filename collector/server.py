@@ -20,8 +20,11 @@ import grpc
 import numpy as np
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from collector.access.desk import AccessDesk
+from collector.access.gate import Application, Gate, reading
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
 from collector.limits.lives import Lives
@@ -88,12 +91,14 @@ class _Collector:
         self._metrics = SelfMetrics(self._registry)
         self._metrics.show_limits(config.limits, config.wal, config.overload)
         self._in_flight = InFlight(config.limits.max_in_flight_bytes)
+        self._access = AccessDesk(config.access, clock)
 
     async def serve(self) -> None:
         """Open everything from the inside out, wait, close in reverse."""
         config = self._config
         stopped = _stop_signal()
-        require_loopback(config.host)
+        if not config.access.required:
+            require_loopback(config.host)
         async with contextlib.AsyncExitStack() as stack:
             # gRPC's core tells only that binding failed; a socket of our own tells why.
             listening(config.host, config.otlp_grpc_port, "otlp_grpc_port").close()
@@ -132,14 +137,11 @@ class _Collector:
             )
             # The lifespan of a mounted app does not run.
             stack.callback(prometheus.state.api.close)
-            write = RemoteWriteHttp(
-                pipeline.samples, self._in_flight, config.limits, self._metrics, self._rng
-            )
+            write = RemoteWriteHttp(pipeline.samples, *self._receiving())
             api.mount("/prometheus", prometheus)
-            await stack.enter_async_context(_served(WriteFirst(write, api), api_socket))
-            receiver = OtlpHttp(
-                pipeline.intake, self._in_flight, config.limits, self._metrics, self._rng
-            )
+            answers = WriteFirst(write, self._gated(api))
+            await stack.enter_async_context(_served(answers, api_socket))
+            receiver = OtlpHttp(pipeline.intake, *self._receiving())
             await stack.enter_async_context(_served(receiver, http_socket))
             grpc_port = await self._serve_grpc(stack, pipeline)
             if scraper is not None:
@@ -153,6 +155,21 @@ class _Collector:
             print(f"ready collector {json.dumps(ports)}", flush=True)
             await stopped.wait()
             pipeline.refuse()
+
+    def _receiving(self) -> tuple[Any, ...]:
+        """What both HTTP receivers share."""
+        limits = self._config.limits
+        return self._in_flight, limits, self._metrics, self._rng, self._access
+
+    def _gated(self, api: FastAPI) -> Application:
+        """Behind the gate where tokens are required."""
+        if not self._config.access.required:
+            return api
+
+        def count(outcome: str) -> None:
+            self._metrics.answered("read_api", "none", outcome)
+
+        return Gate(api, self._access, reading, count)
 
     def _scraper(self, pipeline: Pipeline) -> Scraper | None:
         """Raises BadScrapeFile."""
@@ -176,7 +193,9 @@ class _Collector:
 
     async def _serve_grpc(self, stack: contextlib.AsyncExitStack, pipeline: Pipeline) -> int:
         config = self._config
-        receiver = OtlpGrpc(pipeline.intake, self._in_flight, self._metrics, self._rng)
+        receiver = OtlpGrpc(
+            pipeline.intake, self._in_flight, self._metrics, self._rng, self._access
+        )
         server = grpc.aio.server(
             maximum_concurrent_rpcs=MAX_CALLS,
             options=(

@@ -13,16 +13,20 @@ from collector.errors import HostNotLoopback, PortTaken
 BACKLOG: Final = 1024
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def require_loopback(host: str) -> None:
     """Raises HostNotLoopback."""
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
+    if not is_loopback(host):
         raise HostNotLoopback(
-            f"collector.host is {host!r}: only loopback addresses such as 127.0.0.1 are accepted, "
-            "because nobody who connects is authenticated"
+            f"collector.host is {host!r}: without [access] required = true only loopback addresses "
+            "such as 127.0.0.1 are accepted, because nobody who connects is authenticated"
         )
 
 

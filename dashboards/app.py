@@ -15,6 +15,8 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from dash.development.base_component import Component
 from fastapi import FastAPI, Response
 
+from collector.access.desk import AccessDesk
+from collector.access.gate import Gate, reading
 from dashboards.components.shell import shell
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
@@ -91,7 +93,17 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
     set_up: Any = dash._setup_server  # noqa: SLF001
     set_up()
     server.state.dash = dash
-    server.add_middleware(Guard, dash=dash, host=config.host)
+    hosts = {config.host, *config.allowed_hosts}
+    server.add_middleware(Guard, dash=dash, hosts=hosts)
+    if config.access.required:
+        # Added last, so outermost: nothing answers, not even with a 404, before it does.
+        server.add_middleware(
+            Gate,
+            desk=AccessDesk(config.access, clock),
+            scope_of=reading,
+            refused=data.count_refusal,
+            realm="Davylamp: any name, and a token as the password",
+        )
     return server
 
 
@@ -119,6 +131,8 @@ def _add_health(server: FastAPI, data: Data) -> None:
             f"davylamp_dashboards_reads_failed_total {counts.failed}",
             "# TYPE davylamp_dashboards_broken_pages_total counter",
             f"davylamp_dashboards_broken_pages_total {counts.broken_pages}",
+            "# TYPE davylamp_dashboards_refused_total counter",
+            f"davylamp_dashboards_refused_total {counts.refused}",
         ]
         return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from collector.access.config import AccessConfig
+
 
 @dataclass(frozen=True, slots=True)
 class DashboardsConfig:
@@ -31,3 +33,6 @@ class DashboardsConfig:
     settle_s: float
     #: Width of the charts when the address does not say.
     window_s: int
+    #: Names, beside loopback's and ``host``, by which people's browsers reach the pages.
+    allowed_hosts: tuple[str, ...]
+    access: AccessConfig

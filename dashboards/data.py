@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from collector.access.own import own_headers
 from dashboards.answers import analysis, collector
 from dashboards.answers.looks import Look, looks
 from dashboards.answers.reading import Answer, Available, Source, Unavailable, Why
@@ -44,6 +45,7 @@ class ReadCounts:
     shared: int
     failed: int
     broken_pages: int
+    refused: int
 
 
 class Data:
@@ -58,7 +60,7 @@ class Data:
         self._running: dict[tuple[str, Params], asyncio.Task[Answer[Any]]] = {}
         self._looks: OrderedDict[str, tuple[Look, ...]] = OrderedDict()
         self._looking: dict[str, asyncio.Lock] = {}
-        self._asked = self._shared = self._failed = self._broken = 0
+        self._asked = self._shared = self._failed = self._broken = self._refused = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -84,7 +86,11 @@ class Data:
         return self._clock
 
     def counts(self) -> ReadCounts:
-        return ReadCounts(self._asked, self._shared, self._failed, self._broken)
+        return ReadCounts(self._asked, self._shared, self._failed, self._broken, self._refused)
+
+    def count_refusal(self, _outcome: str) -> None:
+        """Somebody without a right token asked for a page."""
+        self._refused += 1
 
     def count_broken_page(self) -> None:
         """An update of a page raised: a mistake of ours, shown on the page and counted here."""
@@ -262,7 +268,9 @@ class Data:
             async with (
                 asyncio.timeout(self._config.request_timeout_s),
                 self._turns,
-                self._session.get(base + path, params=list(params)) as response,
+                self._session.get(
+                    base + path, params=list(params), headers=own_headers(self._config.access)
+                ) as response,
             ):
                 raw = await _read_at_most(response, self._config.max_answer_bytes)
                 status = response.status

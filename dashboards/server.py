@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import logging
 import signal
@@ -15,6 +14,7 @@ from typing import Final
 
 import uvicorn
 
+from collector.sockets import is_loopback
 from dashboards.app import build_app
 from dashboards.config import DashboardsConfig
 from dashboards.errors import RefusedHostError
@@ -37,7 +37,8 @@ def run(config: DashboardsConfig) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     try:
-        _require_loopback(config.host)
+        if not config.access.required:
+            _require_loopback(config.host)
         listener = socket.create_server((config.host, config.port), backlog=128)
     except RefusedHostError as error:
         print(f"dashboards: {error}", file=sys.stderr)
@@ -53,13 +54,9 @@ def run(config: DashboardsConfig) -> int:
 
 
 def _require_loopback(host: str) -> None:
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
+    if not is_loopback(host):
         raise RefusedHostError(
-            f"host {host!r} is not loopback, and authentication is not built yet; "
+            f"host {host!r} is not loopback, which needs [access] required = true; "
             "use 127.0.0.1, ::1 or localhost"
         )
 

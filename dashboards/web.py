@@ -6,6 +6,7 @@ and its own request hooks do not run for page paths, so this is plain ASGI aroun
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from dash import Dash
@@ -25,10 +26,10 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, dash: Dash, host: str) -> None:
+    def __init__(self, app: ASGIApp, *, dash: Dash, hosts: AbstractSet[str]) -> None:
         self._app = app
         self._dash = dash
-        self._hosts = _LOOPBACK_NAMES | {host}
+        self._hosts = _LOOPBACK_NAMES | {host.lower() for host in hosts}
         self._policy: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +52,12 @@ class Guard:
         if _name_of(host) not in self._hosts:
             # A foreign name that resolves here is a page of another origin reading ours.
             return JSONResponse(
-                {"error": {"code": "unknown_host", "message": f"{host[:100]!r} is not this host"}},
+                {
+                    "error": {
+                        "code": "unknown_host",
+                        "message": f"{host[:100]!r} is not among [dashboards] allowed_hosts",
+                    }
+                },
                 status_code=421,
             )
         path = scope["path"]

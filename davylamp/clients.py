@@ -7,7 +7,8 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from davylamp.config import Settings
+from collector.access.own import own_headers
+from davylamp.config import Settings, access_config
 from davylamp.errors import NoAnswerError, StoryError
 
 TIMEOUT_S: Final = 10.0
@@ -19,10 +20,13 @@ class Clients:
     def __init__(self, settings: Settings) -> None:
         self._controller_url = settings.url("samples", "controller_port")
         self._analysis_url = settings.url("analysis", "api_port")
+        self._headers = own_headers(access_config(settings))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), headers=self._headers
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -30,12 +30,16 @@ from davylamp.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.config import AnalysisConfig
+    from collector.access.config import AccessConfig
     from collector.config import CollectorConfig
     from dashboards.config import DashboardsConfig
     from sample_services.config import SamplesConfig
 
 ENV_PREFIX: Final = "DAVYLAMP_"
 _NOT_SETTINGS: Final = frozenset({"DAVYLAMP_REFERENCE_DATA", "DAVYLAMP_CHROMIUM"})
+
+#: Where a program on this machine finds what listens on every address.
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 Tree = dict[str, Any]
 _T = TypeVar("_T")
@@ -56,6 +60,11 @@ class Settings:
     def api_token_file(self) -> Path:
         """The token that writers to the analysis API present."""
         return self.state_dir / "secrets" / "api.token"
+
+    @property
+    def tokens_file(self) -> Path:
+        """The tokens that `davylamp tokens` made."""
+        return self.state_dir / "secrets" / "tokens.json"
 
     @property
     def webhook_secret_file(self) -> Path:
@@ -84,8 +93,10 @@ class Settings:
         return value
 
     def url(self, section: str, key: str) -> str:
-        """``http://host:port`` of a listener."""
-        return f"http://{self.text(section, 'host')}:{self.port(section, key)}"
+        """``http://host:port`` at which this machine reaches a listener."""
+        host = self.text(section, "host")
+        host = _REACHED_AT.get(host, host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port(section, key)}"
 
     def with_values(self, values: Mapping[str, Mapping[str, Any]]) -> Settings:
         """A copy in which some keys of some sections are replaced."""
@@ -213,6 +224,14 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
     raise ConfigError(where, value, f"a value of type {getattr(hint, '__name__', hint)}")
 
 
+def access_config(settings: Settings) -> AccessConfig:
+    """Who must show a token; the same for every process."""
+    from collector.access.config import AccessConfig  # noqa: PLC0415
+
+    files = {"tokens_file": settings.tokens_file, "owner_file": settings.api_token_file}
+    return build(AccessConfig, settings.section("access"), "access", files)
+
+
 def collector_config(settings: Settings) -> CollectorConfig:
     """What the collector needs."""
     from collector.config import CollectorConfig  # noqa: PLC0415 - each process loads its own
@@ -221,6 +240,7 @@ def collector_config(settings: Settings) -> CollectorConfig:
     derived = {
         "store": {"path": state / "store"},
         "wal": {"path": state / "wal"},
+        "access": asdict(access_config(settings)),
     }
     return build(CollectorConfig, settings.section("collector"), "collector", derived)
 
@@ -235,7 +255,7 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
         "collector_url": settings.url("collector", "api_port"),
         "otlp_endpoint": settings.url("collector", "otlp_http_port"),
         "database_url": f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
-        "api_token_file": settings.api_token_file,
+        "access": asdict(access_config(settings)),
         "guards": {"kill_switch_file": settings.state_dir / "stop"},
         "endpoint": {
             "endpoint_id": endpoint["endpoint_id"] or settings.text("samples", "endpoint_id"),
@@ -253,6 +273,7 @@ def dashboards_config(settings: Settings) -> DashboardsConfig:
     derived = {
         "collector_url": settings.url("collector", "api_port"),
         "analysis_url": settings.url("analysis", "api_port"),
+        "access": asdict(access_config(settings)),
     }
     return build(DashboardsConfig, settings.section("dashboards"), "dashboards", derived)
 

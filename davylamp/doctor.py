@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -20,8 +20,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from collector.access.own import own_headers
 from collector.config import CollectorConfig
-from davylamp.config import Settings
+from davylamp.config import Settings, access_config
 from davylamp.preflight import LISTENERS, MIN_PYTHON
 
 #: A sync slower than this makes acknowledgements slow; a disk should take 10 ms at most.
@@ -217,16 +218,18 @@ def _collector(settings: Settings) -> dict[str, Any] | None:
     """What the running collector says of itself; None if nothing answers as one."""
     url = settings.url("collector", "api_port")
     try:
-        books = _json(f"{url}/api/v1/ingest")
+        headers = own_headers(access_config(settings))
+        books = _json(f"{url}/api/v1/ingest", headers)
         books["is_ready"] = _is_ready(f"{url}/readyz")
-        books["scrape"] = _json(f"{url}/api/v1/scrape")
+        books["scrape"] = _json(f"{url}/api/v1/scrape", headers)
     except (OSError, ValueError):
         return None
     return books
 
 
-def _json(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - our own
+def _json(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - our own
+    with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310
         found: dict[str, Any] = json.loads(answer.read())
         return found
 

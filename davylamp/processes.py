@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
-from davylamp.config import Settings, environment_of
+from collector.access.own import own_headers
+from davylamp.config import Settings, access_config, environment_of
 from davylamp.credentials import ensure_credentials
 from davylamp.preflight import LISTENERS, choose_ports
 from davylamp.supervisor import ProcessSpec, Supervisor
@@ -16,6 +18,8 @@ from telemetry.clock import Clock
 
 PLATFORM: Final = ("collector", "analysis", "dashboards")
 WITH_SAMPLES: Final = (*PLATFORM, "samples")
+#: Where OpenTelemetry's exporters look for headers, percent-encoded.
+HEADERS_VARIABLE: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
 def settle_ports(settings: Settings) -> Settings:
@@ -45,11 +49,17 @@ def prepare(
     command = [sys.executable, "-m", "davylamp", *flags, "run"]
     return Supervisor(
         [ProcessSpec(name, [*command, name]) for name in names],
-        environ=os.environ | environment_of(known),
+        environ=_for_senders(settings) | os.environ | environment_of(known),
         log_dir=settings.state_dir / "logs",
         clock=clock,
         tell=tell,
     )
+
+
+def _for_senders(settings: Settings) -> dict[str, str]:
+    """How our own processes send telemetry where everybody shows a token."""
+    shown = own_headers(access_config(settings)).get("Authorization")
+    return {} if shown is None else {HEADERS_VARIABLE: f"authorization={quote(shown)}"}
 
 
 def _ports_of(settings: Settings) -> Mapping[str, Mapping[str, int]]:

@@ -12,10 +12,11 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from collector.access.own import own_headers
 from collector.config import CollectorConfig
 from collector.query.snapshots import HEADER
 from collector.store.backup import BackupError, attach, verified, write_backup
@@ -102,16 +103,17 @@ def _backup(config: CollectorConfig, settings: Settings, target: Path) -> int:
 @contextlib.contextmanager
 def _snapshot(config: CollectorConfig, api_url: str) -> Iterator[list[FrozenTable]]:
     """Of the running collector if there is one on this store, else our own."""
-    found = _asked(api_url, "POST")
+    headers = own_headers(config.access)
+    found = _asked(api_url, "POST", headers)
     if found is not None:
         tables = [FrozenTable(one["name"], Path(one["folder"])) for one in found["tables"]]
         if not all(config.store.path.resolve() in one.folder.resolve().parents for one in tables):
-            _asked(api_url, "DELETE")
+            _asked(api_url, "DELETE", headers)
             raise StoreCommandError(f"the collector on {api_url} has another store")
         try:
             yield tables
         finally:
-            _asked(api_url, "DELETE")
+            _asked(api_url, "DELETE", headers)
         return
     _require_store(config)
     with contextlib.closing(_opened(config)) as store:
@@ -121,10 +123,10 @@ def _snapshot(config: CollectorConfig, api_url: str) -> Iterator[list[FrozenTabl
             release(store)
 
 
-def _asked(api_url: str, method: str) -> dict[str, Any] | None:
+def _asked(api_url: str, method: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
     """The collector's answer; None if there is no collector."""
     request = urllib.request.Request(  # noqa: S310 - http://, from our own settings
-        f"{api_url}/api/v1/store/snapshot", method=method, headers={HEADER: "1"}
+        f"{api_url}/api/v1/store/snapshot", method=method, headers={HEADER: "1", **headers}
     )
     try:
         with urllib.request.urlopen(request, timeout=SNAPSHOT_TIMEOUT_S) as answer:  # noqa: S310

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -30,9 +30,18 @@ _SHOWN_CHARS: Final = 300
 
 
 class CollectorClient:
-    """``base_url`` such as ``http://127.0.0.1:4319``. All methods raise ReadingError."""
+    """``base_url`` such as ``http://127.0.0.1:4319``. All methods raise ReadingError.
 
-    def __init__(self, base_url: str, config: ReadingConfig) -> None:
+    ``headers`` gives what every question carries.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        config: ReadingConfig,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._headers = headers
         self._base_url = base_url.rstrip("/")
         self._config = config
         self._session: aiohttp.ClientSession | None = None
@@ -98,7 +107,10 @@ class CollectorClient:
         assert self._session is not None, "CollectorClient.open() comes first"
         try:
             async with self._session.get(
-                self._base_url + path, params=list(parameters), allow_redirects=False
+                self._base_url + path,
+                params=list(parameters),
+                headers=self._headers(),
+                allow_redirects=False,
             ) as reply:
                 raw = await self._read(reply)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

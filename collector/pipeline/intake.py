@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from collector.access.tokens import FREE, Binding
 from collector.config import CollectorConfig
 from collector.limits.overload import Overload
 from collector.limits.series_book import Admission
@@ -79,8 +80,10 @@ class Intake:
         #: in flight.
         self._being_scanned: dict[bytes, asyncio.Event] = {}
 
-    async def take(self, signal: Signal, body: bytes) -> Taken:
+    async def take(self, signal: Signal, body: bytes, binding: Binding = FREE) -> Taken:
         """Returns once the accepted part of ``body`` is durable.
+
+        Of senders bound to services only those services' items are accepted.
 
         Raises Malformed, TooLarge, BacklogFull or WalUnavailable; then nothing was taken.
         """
@@ -93,7 +96,8 @@ class Intake:
             # A body that is known is not shown to the series, which would know all of its points.
             as_sent = None if admission is None else await self._digest_as_sent(signal, body)
             is_known = as_sent is not None and as_sent in self.recent
-            scanned = await self._scan(signal, body, None if is_known else admission, as_sent)
+            admission = None if is_known else admission
+            scanned = await self._scan(signal, body, admission, as_sent, binding)
             key = as_sent if is_known and as_sent else digest(signal, scanned.body)
             is_new = scanned.item_count > 0 and key not in self.recent
             if is_new:
@@ -118,7 +122,12 @@ class Intake:
         return key
 
     async def _scan(
-        self, signal: Signal, body: bytes, admission: Admission | None, as_sent: bytes | None
+        self,
+        signal: Signal,
+        body: bytes,
+        admission: Admission | None,
+        as_sent: bytes | None,
+        binding: Binding,
     ) -> Scanned:
         """What stands of the body.
 
@@ -127,7 +136,13 @@ class Intake:
         """
         now_unix_nano = self._clock.wall_unix_nano()
         call = partial(
-            scan, signal, body, self._limits, now_unix_nano=now_unix_nano, admission=admission
+            scan,
+            signal,
+            body,
+            self._limits,
+            now_unix_nano=now_unix_nano,
+            admission=admission,
+            binding=binding,
         )
         if len(body) <= (INLINE_BYTES if admission is None else INLINE_POINTS_BYTES):
             with _undone_on_failure(admission):

@@ -8,6 +8,8 @@ from typing import Any, Final, NoReturn
 import grpc
 import numpy as np
 
+from collector.access.desk import AccessDesk
+from collector.access.tokens import Scope
 from collector.model import Signal
 from collector.pipeline.intake import Intake
 from collector.receivers import replies
@@ -34,7 +36,9 @@ class OtlpGrpc:
         in_flight: InFlight,
         metrics: SelfMetrics,
         rng: np.random.Generator,
+        access: AccessDesk,
     ) -> None:
+        self._access = access
         self._intake = intake
         self._in_flight = in_flight
         self._metrics = metrics
@@ -52,9 +56,11 @@ class OtlpGrpc:
     def _export_of(self, signal: Signal) -> Any:
         async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
+                caller = self._access.caller(_authorization(context))
+                caller.require(Scope.INGEST)
                 with self._in_flight.lease() as lease:
                     lease.grow_to(len(body))
-                    taken = await self._intake.take(signal, body)
+                    taken = await self._intake.take(signal, body, caller.binding)
             except Exception as error:
                 refused = refusal_of(error, self._rng)
                 if refused is None:
@@ -66,6 +72,13 @@ class OtlpGrpc:
             return replies.success(signal, taken)
 
         return export
+
+
+def _authorization(context: grpc.aio.ServicerContext[bytes, bytes]) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization" and isinstance(value, str):
+            return value
+    return None
 
 
 async def _abort(context: grpc.aio.ServicerContext[bytes, bytes], refused: Refusal) -> NoReturn:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from collector.access.desk import AccessDesk
+from collector.access.tokens import Scope
 from collector.config import LimitsConfig
 from collector.model import Signal
 from collector.pipeline.intake import INLINE_BYTES, Intake, Taken
@@ -59,7 +61,9 @@ class OtlpHttp:
         limits: LimitsConfig,
         metrics: SelfMetrics,
         rng: np.random.Generator,
+        access: AccessDesk,
     ) -> None:
+        self._access = access
         self._intake = intake
         self._in_flight = in_flight
         self._limits = limits
@@ -91,11 +95,13 @@ class OtlpHttp:
         self, signal: Signal, headers: dict[bytes, bytes], content_type: str, receive: Receive
     ) -> _Answer:
         try:
+            caller = self._access.caller(headers.get(b"authorization", b"").decode("latin-1"))
+            caller.require(Scope.INGEST)
             with self._in_flight.lease() as lease:
                 async with asyncio.timeout(self._limits.body_timeout_s):
                     raw = await self._body(headers, receive, lease)
                 body = await self._decoded(signal, raw, headers, content_type, lease)
-                taken = await self._intake.take(signal, body)
+                taken = await self._intake.take(signal, body, caller.binding)
         except TimeoutError:
             slow = f"the body took longer than {self._limits.body_timeout_s} s"
             return self._refused(signal, Refusal("slow_body", 408, 4, slow), content_type)
@@ -169,7 +175,9 @@ class OtlpHttp:
             headers.append((b"retry-after", str(refused.retry_after_s).encode()))
         if refused.http_status == 405:
             headers.append((b"allow", b"POST"))
-        if refused.http_status in {408, 413, 429}:
+        if refused.http_status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if refused.http_status in {401, 403, 408, 413, 429}:
             # The rest of the body may still be on its way; nobody will read it.
             headers.append((b"connection", b"close"))
         return _Answer(

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from collector.access.errors import AccessError
 from collector.pipeline.errors import BacklogFull
 from collector.wal.errors import WalUnavailable
 from collector.wire.errors import WireError
@@ -32,7 +33,7 @@ class Refusal:
 
 def refusal_of(error: Exception, rng: np.random.Generator) -> Refusal | None:
     """The answer to what stopped a request; None for an error that is ours and unforeseen."""
-    if isinstance(error, WireError):
+    if isinstance(error, WireError | AccessError):
         return Refusal(error.outcome, error.http_status, error.grpc_code, str(error))
     # Drawn, so that senders who were refused together do not come back together.
     pause_s = int(rng.integers(RETRY_MIN_S, RETRY_MAX_S, endpoint=True))

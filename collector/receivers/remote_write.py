@@ -15,6 +15,9 @@ from typing import Final
 
 import numpy as np
 
+from collector.access.desk import AccessDesk
+from collector.access.errors import Forbidden
+from collector.access.tokens import Scope
 from collector.config import LimitsConfig
 from collector.model import Signal
 from collector.pipeline.intake import INLINE_BYTES
@@ -57,7 +60,9 @@ class RemoteWriteHttp:
         limits: LimitsConfig,
         metrics: SelfMetrics,
         rng: np.random.Generator,
+        access: AccessDesk,
     ) -> None:
+        self._access = access
         self._intake = intake
         self._in_flight = in_flight
         self._limits = limits
@@ -79,6 +84,7 @@ class RemoteWriteHttp:
 
     async def _write(self, headers: dict[bytes, bytes], receive: Receive) -> _Answer:
         try:
+            self._admit(headers)
             message = _message_of(headers)
             with self._in_flight.lease() as lease:
                 async with asyncio.timeout(self._limits.body_timeout_s):
@@ -97,6 +103,17 @@ class RemoteWriteHttp:
                 refused = INTERNAL
             return self._refused(refused)
         return self._taken(taken)
+
+    def _admit(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raises AccessError."""
+        caller = self._access.caller(headers.get(b"authorization", b"").decode("latin-1"))
+        caller.require(Scope.INGEST)
+        if not caller.binding.is_free:
+            # A Prometheus server speaks for many services, in labels that it may rewrite.
+            raise Forbidden(
+                f"the token {caller.name!r} speaks for some services only, remote-write for any",
+                accepted="a token that is not bound to services or environments",
+            )
 
     async def _decoded(
         self, raw: bytes, message: str, lease: Lease
@@ -129,7 +146,9 @@ class RemoteWriteHttp:
             headers.append((b"retry-after", str(refused.retry_after_s).encode()))
         if refused.http_status == 405:
             headers.append((b"allow", b"POST"))
-        if refused.http_status in {408, 413, 429}:
+        if refused.http_status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if refused.http_status in {401, 403, 408, 413, 429}:
             # The rest of the body may still be on its way; nobody will read it.
             headers.append((b"connection", b"close"))
         return _Answer(refused.http_status, refused.message + "\n", 0, tuple(headers))

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     TOO_MANY_ATTRIBUTES = "too_many_attributes"
     TOO_MANY_BUCKETS = "too_many_buckets"
     RESOURCE_TOO_LARGE = "resource_too_large"
+    IDENTITY_MISMATCH = "identity_mismatch"
     UNNAMED_METRIC = "unnamed_metric"
     NAME_TOO_LONG = "name_too_long"
     NO_VALUE = "no_value"
@@ -41,6 +42,7 @@ EXPLAINED: Final = {
     Reason.TOO_MANY_ATTRIBUTES: "a span or point has too many attributes",
     Reason.TOO_MANY_BUCKETS: "a histogram point has too many buckets",
     Reason.RESOURCE_TOO_LARGE: "a resource or scope has too many bytes or attributes",
+    Reason.IDENTITY_MISMATCH: "service.name or deployment.environment.name is not the token's",
     Reason.UNNAMED_METRIC: "a metric has no name",
     Reason.NAME_TOO_LONG: "a metric's name or unit is too long",
     Reason.NO_VALUE: "a number point has no value",

@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
+from collector.access.tokens import FREE, Binding
 from collector.config import LimitsConfig
 from collector.limits.series_book import Admission
 from collector.model import Signal
@@ -34,15 +35,17 @@ from collector.wire.spans import SpanCheck
 from collector.wire.times import Believed
 from collector.wire.together import Piece
 
+SERVICE_NAME: Final = "service.name"
+ENVIRONMENT: Final = "deployment.environment.name"
 #: Attributes of a resource that are columns of the store.
 NAMING: Final = frozenset(
     (
-        "service.name",
+        SERVICE_NAME,
         "service.version",
         "service.instance.id",
         "cloud.region",
         "cloud.availability_zone",
-        "deployment.environment.name",
+        ENVIRONMENT,
     )
 )
 _Check = SpanCheck | MetricCheck | LogCheck
@@ -97,10 +100,12 @@ def scan(
     *,
     now_unix_nano: int,
     admission: Admission | None = None,
+    binding: Binding = FREE,
 ) -> Scanned:
     """Check an export request. Raises Malformed or TooLarge; one bad item raises nothing.
 
-    ``admission`` decides about series; what it admitted is to be undone if this raises.
+    ``admission`` decides about series; what it admitted is to be undone if this raises. Items of
+    a resource that ``binding`` does not allow are rejected.
     """
     if len(body) > limits.max_body_bytes:
         raise TooLarge(f"the body has {len(body)} bytes, the limit is {limits.max_body_bytes}")
@@ -116,7 +121,7 @@ def scan(
         check = MetricCheck(limits, budget, believed, admission)
     else:
         check = _CHECKS[signal](limits, budget, believed)
-    return _Walk(check, budget, limits).over(body)
+    return _Walk(check, budget, limits, binding).over(body)
 
 
 def rewritten(signal: Signal, body: bytes) -> bytes:
@@ -132,6 +137,7 @@ class _Walk:
     check: _Check
     budget: Budget
     limits: LimitsConfig
+    binding: Binding
 
     def over(self, body: bytes) -> Scanned:
         groups = parsed(shapes.Export, body).groups
@@ -145,10 +151,23 @@ class _Walk:
         group = parsed(shapes.Group, raw)
         self.budget.spend_elements(len(group.parts))
         head = self._head(group.head, Resource, shapes.Resource)
-        kept = b"".join(self._scope_group(part, head) for part in group.parts)
+        refusal = Reason.RESOURCE_TOO_LARGE if head is None else None
+        if head is not None and not self._is_its_own(head):
+            refusal = Reason.IDENTITY_MISMATCH
+        kept = b"".join(self._scope_group(part, head or b"", refusal) for part in group.parts)
         return _enclosed(1, group, head, kept)
 
-    def _scope_group(self, raw: bytes, resource: bytes | None) -> bytes:
+    def _is_its_own(self, resource: bytes) -> bool:
+        """Whether the sender may speak for the service; one that is named twice counts twice."""
+        if self.binding.is_free:
+            return True
+        named: dict[str, list[str]] = {SERVICE_NAME: [], ENVIRONMENT: []}
+        for one in Resource.FromString(resource).attributes:
+            if one.key in named:
+                named[one.key].append(one.value.string_value)
+        return self.binding.allows(named[SERVICE_NAME], named[ENVIRONMENT])
+
+    def _scope_group(self, raw: bytes, resource: bytes, refusal: Reason | None) -> bytes:
         group = parsed(shapes.Group, raw)
         parts = group.parts
         self.budget.spend_elements(len(parts))
@@ -156,9 +175,9 @@ class _Walk:
         head = self._head(group.head, InstrumentationScope, shapes.Scope)
         if not parts:
             return b""
-        if head is None or resource is None:
+        if head is None or refusal is not None:
             for part in parts:
-                self.check.reject(part, Reason.RESOURCE_TOO_LARGE)
+                self.check.reject(part, refusal or Reason.RESOURCE_TOO_LARGE)
             return b""
         if isinstance(self.check, MetricCheck):
             self.check.enter(resource, head)

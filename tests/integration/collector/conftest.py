@@ -21,7 +21,7 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 class CollectorProcess:
     """``davylamp run collector`` with its data in ``folder``; settings as SECTION__KEY=value."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, *, other=None, **settings: object) -> None:
         self.folder = folder
         values = {
             "DAVYLAMP__STATE_DIR": folder,
@@ -30,6 +30,7 @@ class CollectorProcess:
             "COLLECTOR__API_PORT": 0,
             "COLLECTOR__WAL__MIN_FREE_BYTES": 0,
             **{f"COLLECTOR__{name}": value for name, value in settings.items()},
+            **(other or {}),
         }
         kept = {name: value for name, value in os.environ.items() if "DAVYLAMP_" not in name}
         self._errors = (folder / "stderr.log").open("ab")
@@ -135,6 +136,20 @@ def start(tmp_path):
     for one in running:
         if one.process.poll() is None:
             one.kill()
+
+
+@pytest.fixture(scope="module")
+def start_for_module():
+    """As ``start``, until the module's tests are done."""
+    running = []
+
+    def run(folder: Path, **settings: object) -> CollectorProcess:
+        running.append(CollectorProcess(folder, **settings))
+        return running[-1]
+
+    yield run
+    for one in running:
+        assert one.terminate() == 0
 
 
 @pytest.fixture(scope="module")

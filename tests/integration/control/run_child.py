@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.config import EndpointConfig
 from analysis.server import run
+from collector.access.config import AccessConfig
 from davylamp.config import analysis_config, load_settings
 
 
@@ -21,8 +22,10 @@ def main(raw: dict[str, Any]) -> int:
     # Nobody listens there: what is tested here does not read telemetry.
     nobody = {"collector_url": "http://127.0.0.1:9", "otlp_endpoint": "http://127.0.0.1:9"}
     config = analysis_config(load_settings(environ={}))
-    changed = {**nobody, **raw, "endpoint": endpoint, "api_token_file": token_file}
-    return run(replace(config, **changed))
+    tokens = AccessConfig(
+        raw.pop("tokens_required", False), token_file.with_name("tokens.json"), token_file
+    )
+    return run(replace(config, **{**nobody, **raw, "endpoint": endpoint, "access": tokens}))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, insert
@@ -78,25 +79,26 @@ def test_readers_cannot_write(ledger):
         )
 
 
+def migrations() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config)
+
+
 def test_migrations_make_the_tables_the_code_knows(ledger, tmp_path):
     """Alembic finds no difference between the migrated file and the tables in the code."""
     engine = create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == ScriptDirectory(MIGRATIONS).get_current_head()
+        assert context.get_current_revision() == migrations().get_current_head()
     engine.dispose()
 
 
 def test_there_is_one_line_of_migrations():
     """Each migration names its forerunner, and only one has none."""
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
-    assert len(script.get_heads()) == 1
-    assert len(script.get_bases()) == 1
+    assert len(migrations().get_heads()) == 1
+    assert len(migrations().get_bases()) == 1
 
 
 def test_the_tables_can_be_made_on_postgresql():

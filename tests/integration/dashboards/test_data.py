@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from collector.access.config import AccessConfig
 from dashboards.answers.reading import Available, Source, Unavailable, Why
 from dashboards.config import DashboardsConfig
 from dashboards.data import LOOKS_PER_PAGE, Data
@@ -27,6 +29,8 @@ CONFIG = DashboardsConfig(
     max_cached_canaries=2,
     settle_s=2.0,
     window_s=300,
+    allowed_hosts=(),
+    access=AccessConfig(False, Path("/nonexistent"), Path("/nonexistent")),
 )
 EMPTY = {"services": []}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -16,19 +17,23 @@ import pytest
 
 SCRIPT = """
 import sys
+from pathlib import Path
+from collector.access.config import AccessConfig
 from dashboards.config import DashboardsConfig
 from dashboards.server import run
-host, port = sys.argv[1], int(sys.argv[2])
+host, port, owner = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 sys.exit(run(DashboardsConfig(
     host=host, port=port, collector_url="http://127.0.0.1:1", analysis_url="http://127.0.0.1:1",
     refresh_s=1.0, request_timeout_s=1.0, max_concurrent_reads=4, max_answer_bytes=1_000_000,
-    max_cached_answers=16, max_cached_canaries=4, settle_s=2.0, window_s=300)))
+    max_cached_answers=16, max_cached_canaries=4, settle_s=2.0, window_s=300,
+    allowed_hosts=(), access=AccessConfig(bool(owner), Path("-"), Path(owner or "-")))))
 """
 
 
-def start(host="127.0.0.1", port=0):
+def start(host="127.0.0.1", port=0, owner=""):
+    """``owner``: the file of the token that is required then."""
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, host, str(port)],
+        [sys.executable, "-c", SCRIPT, host, str(port), str(owner)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,8 +42,8 @@ def start(host="127.0.0.1", port=0):
 
 
 @contextmanager
-def serving():
-    process = start()
+def serving(**changes):
+    process = start(**changes)
     try:
         words = process.stdout.readline().split(" ", 2)
         assert words[:2] == ["ready", "dashboards"], process.stderr.read()
@@ -106,6 +111,23 @@ def test_a_foreign_host_name_is_refused(server):
     """Else a page elsewhere could read ours through a name that resolves here."""
     assert get(server, Host="evil.example")[0] == 421
     assert get(server, Host="localhost:1")[0] == 200
+
+
+def test_where_tokens_are_required_the_browser_asks_for_one(tmp_path):
+    """Pages, their parts and their updates; any name, the token as password."""
+    owner = tmp_path / "api.token"
+    owner.write_text("right")
+    right = base64.b64encode(b"ada:right").decode()
+    with serving(host="0.0.0.0", owner=owner) as (_, url):
+        for path in ("/", "/nope", "/assets/davylamp.css", "/_dash-layout", "/metrics"):
+            status, headers, _ = get(url + path)
+            assert status == 401, path
+            assert headers["WWW-Authenticate"].startswith("Basic realm=")
+        assert get(url + "/healthz")[0] == 200
+        assert get(url + "/", Authorization=f"Basic {right}")[0] == 200
+        assert get(url + "/", Authorization="Bearer right")[0] == 200
+        told = get(url + "/metrics", Authorization="Bearer right")[2]
+        assert "davylamp_dashboards_refused_total 5" in told
 
 
 def test_the_very_first_request_may_be_for_any_page():

@@ -10,6 +10,7 @@ import pytest
 from dash.development.base_component import Component
 
 import dashboards
+from collector.access.config import AccessConfig
 from dashboards.app import PAGES, build_app
 from dashboards.components.panel import GRAPH_CONFIG
 from dashboards.components.shell import shell
@@ -31,6 +32,8 @@ CONFIG = DashboardsConfig(
     max_cached_canaries=4,
     settle_s=2.0,
     window_s=300,
+    allowed_hosts=(),
+    access=AccessConfig(False, Path("/nonexistent"), Path("/nonexistent")),
 )
 
 

@@ -38,7 +38,7 @@ def test_variables_reach_a_child_unchanged():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[dashboard]\nport = 1\n", "one of analysis, collector"),
+        ("[dashboard]\nport = 1\n", "one of access, analysis, collector"),
         ("[dashboards]\nprot = 1\n", "prot"),
         ("dashboards = 1\n", "a table"),
         ("[dashboards\n", "TOML"),

@@ -1,0 +1,24 @@
+"""What a route of the analysis needs; a route that nobody named here needs the most."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.access.gate import PROBES
+from collector.access.tokens import Scope
+
+#: Public keys are public.
+OPEN: Final = PROBES | {"/api/v1/webhooks/keys"}
+#: What holds commands, and what sends them again.
+_ADMINISTERED: Final = ("/api/v1/guards", "/api/v1/outbox")
+#: Questions that come as a body.
+_ASKED_BY_POST: Final = frozenset({"/judge", "/judges/judge"})
+
+
+def scope_of(method: str, path: str) -> Scope | None:
+    """The scope of a token that may; None: anybody may."""
+    if path in OPEN:
+        return None
+    if method in ("GET", "HEAD") or path in _ASKED_BY_POST:
+        return Scope.READ
+    return Scope.ADMIN if path.startswith(_ADMINISTERED) else Scope.DEPLOY
