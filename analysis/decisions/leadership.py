@@ -26,9 +26,6 @@ from analysis.decisions.timeline import add_event
 from analysis.errors import NotLeaderError
 from telemetry.clock import Clock
 
-#: Seconds a lease lasts, and between its renewals.
-LEASE_S: Final = 15.0
-RENEW_S: Final = 3.0
 #: The one row: there is one leader of a ledger.
 _ROLE: Final = "control"
 _DATABASE_NOW: Final = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
@@ -45,8 +42,9 @@ class Held:
 class Leadership:
     """One process's part in it. Thread-safe; methods block for a transaction."""
 
-    def __init__(self, database: Transactions, clock: Clock, holder: str) -> None:
+    def __init__(self, database: Transactions, clock: Clock, holder: str, lease_s: float) -> None:
         """``holder``: a name that no other process has, now or later."""
+        self.lease_s = lease_s
         self._database = database
         self._clock = clock
         self._holder = holder
@@ -62,7 +60,7 @@ class Leadership:
         asked_s = self._clock.monotonic_s()
         with self._database.write(is_urgent=True) as connection:
             fence = self._take(connection)
-        held = None if fence is None else Held(fence, asked_s + LEASE_S)
+        held = None if fence is None else Held(fence, asked_s + self.lease_s)
         with self._lock:
             self._held = held
         return held is not None
@@ -94,7 +92,7 @@ class Leadership:
     def _take(self, connection: Connection) -> int | None:
         """The fence, when the lease is ours now. The writers' lock makes this one step."""
         now = int(connection.scalar(_DATABASE_NOW) or 0) * 1_000
-        until = now + round(LEASE_S * 1e9)
+        until = now + round(self.lease_s * 1e9)
         row = connection.execute(select(leaders).where(leaders.c.role == _ROLE)).one_or_none()
         is_over = row is None or row.until_unix_nano <= now
         with self._lock:

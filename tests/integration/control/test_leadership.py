@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from analysis.decisions.leadership import LEASE_S, FencedDatabase, Leadership
+from analysis.decisions.leadership import FencedDatabase, Leadership
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import Attempt
 from analysis.decisions.states import DeliveryState
@@ -13,6 +13,7 @@ from analysis.errors import LedgerUnavailableError, NotLeaderError, StartError
 from analysis.webhooks.events import Addressing
 from telemetry.clock import FixedClock
 
+LEASE_S = 15.0
 ADDRESSING = Addressing("deployer", "http://127.0.0.1:9/x", "http://127.0.0.1:1", 900.0)
 
 
@@ -22,7 +23,7 @@ class Member:
     def __init__(self, url, name, clock):
         self.clock = clock
         self.ledger = Ledger.open(url, clock, ADDRESSING)
-        self.leadership = Leadership(self.ledger.database, clock, name)
+        self.leadership = Leadership(self.ledger.database, clock, name, LEASE_S)
         self.fenced = self.ledger.on(FencedDatabase(self.ledger.database, self.leadership))
 
 
