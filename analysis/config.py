@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from analysis.decisions.guard_store import Guarding
@@ -13,6 +13,7 @@ from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.policy import MODES, Mode, Modes
 from analysis.errors import StartError
+from analysis.notices.formats import SEVERITIES
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
 from analysis.webhooks.events import Route
@@ -53,6 +54,15 @@ class LaneEndpointConfig(EndpointConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeConfig(EndpointConfig):
+    """Somebody who is told about decisions; ``secret_file`` holds PagerDuty's routing key."""
+
+    format: Literal["standard", "cdevents", "alertmanager", "pagerduty"]
+    #: Kinds of the timeline's events.
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GuardConfig:
     """What may hold a command."""
 
@@ -84,6 +94,7 @@ class AnalysisConfig:
     #: The receiver of every command that none of ``endpoints`` takes.
     endpoint: EndpointConfig
     endpoints: tuple[LaneEndpointConfig, ...]
+    notices: tuple[NoticeConfig, ...]
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
     guards: GuardConfig
@@ -143,9 +154,22 @@ def check(config: AnalysisConfig) -> None:
         if not one.lanes or not all("/" in pattern for pattern in one.lanes):
             raise StartError(f"{where} lanes = {list(one.lanes)}; accepted: such as ['prod/*']")
         names.append(one.endpoint_id)
+    for told in config.notices:
+        _check_notice(told)
+        names.append(told.endpoint_id)
     if len(set(names)) < len(names):
-        raise StartError(f"[[analysis.endpoints]] every endpoint_id must be another: {names}")
+        raise StartError(
+            f"[[analysis.endpoints]] and [[analysis.notices]]: every endpoint_id must be another: {names}"
+        )
     _check_url("collector_url", config.collector_url)
+
+
+def _check_notice(told: NoticeConfig) -> None:
+    where = f"[[analysis.notices]] {told.endpoint_id!r}:"
+    _check_endpoint(where, told)
+    unknown = [kind for kind in told.kinds if kind not in SEVERITIES]
+    if unknown or not told.kinds:
+        raise StartError(f"{where} kinds = {list(told.kinds)}; accepted: {', '.join(SEVERITIES)}")
 
 
 def _check_endpoint(where: str, endpoint: EndpointConfig) -> None:

@@ -21,6 +21,7 @@ from analysis.decisions.leadership import FencedDatabase, Leadership
 from analysis.decisions.ledger import Ledger
 from analysis.errors import LedgerUnavailableError
 from analysis.metrics import Metrics
+from analysis.notices.notifier import Notifier
 from analysis.runner.runner import Runner
 from analysis.webhooks.breaker import EndpointHealth
 from analysis.webhooks.deliver import Deliverer
@@ -51,18 +52,24 @@ class Term:
 
     deliverer: Deliverer
     runner: Runner
+    notifier: Notifier
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _looking: asyncio.Task[None] | None = None
+    _telling: asyncio.Task[None] | None = None
 
     async def begin(self) -> set[asyncio.Task[None]]:
         """Start; returns the loops, which end only by end() or by a bug."""
         self._looking = asyncio.create_task(self.runner.run(self._stop), name="runner")
+        self._telling = asyncio.create_task(self.notifier.run(), name="notifier")
         await self.deliverer.start()
-        return {self.deliverer.loop_task, self._looking}
+        return {self.deliverer.loop_task, self._looking, self._telling}
 
     async def end(self) -> None:
         """Let both finish, briefly; the ledger knows what was done."""
         self._stop.set()
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.wait({self._telling})
         await asyncio.gather(self._end_looking(), self.deliverer.stop())
 
     async def _end_looking(self) -> None:

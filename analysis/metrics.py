@@ -32,6 +32,12 @@ class Metrics:
             ("outcome", "reason"),
             registry=registry,
         )
+        self.notices = Counter(
+            "davylamp_notice_attempts",
+            "Notices to people's tools by what was done about the answer and why.",
+            ("outcome", "reason"),
+            registry=registry,
+        )
         self.first_attempt = Histogram(
             "davylamp_decision_to_first_attempt_seconds",
             "From the decision to the first byte of its first request.",

@@ -13,6 +13,7 @@ from analysis.decisions.dead_letters import Search
 from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.states import DeliveryState
 from analysis.guards_api import signed_by
+from analysis.notices.desk import NoticeDesk
 from analysis.webhooks.breaker import EndpointHealth
 from collector.access.desk import Caller
 from collector.access.tokens import Scope
@@ -70,3 +71,29 @@ def add_outbox(
         """Breaker and requests under way of every endpoint of commands."""
         found = [one.to_json() for one in endpoints()]
         return await desk.read(request, lambda: (200, {"endpoints": found}))
+
+
+def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk) -> None:
+    """Add the routes under ``/api/v1/notices``."""
+
+    @app.get("/api/v1/notices")
+    async def rows(request: Request, state: Text = None, limit: Text = None) -> Response:
+        """What people's tools were told, newest first; of any state unless one is asked for."""
+
+        def work() -> tuple[int, Any]:
+            count = params.integer("limit", limit, default=100, low=1, high=MAX_LIST)
+            wanted = params.delivery_state(state or "any", DeliveryState.DEAD)
+            return 200, {"notices": [row.to_json() for row in notices.listed(wanted, count)]}
+
+        return await desk.read(request, work)
+
+    @app.post("/api/v1/notices/{webhook_id}/replay")
+    async def replay(request: Request, webhook_id: str) -> Response:
+        """Tell again: same bytes, same id."""
+
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
+            body = bodies.read_replay(raw)
+            who = signed_by(caller, body.who)
+            return 200, notices.replay(webhook_id, who, body.reason).to_json()
+
+        return await desk.write(request, work, Scope.ADMIN)

@@ -33,7 +33,9 @@ from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
 from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
-from analysis.outbox_api import add_outbox
+from analysis.notices.desk import NoticeDesk
+from analysis.notices.notifier import Notifier
+from analysis.outbox_api import add_notices, add_outbox
 from analysis.reading.client import CollectorClient
 from analysis.runner.feedback import Feedback
 from analysis.runner.runner import Rules, Runner, load_rules
@@ -115,7 +117,9 @@ async def _serve(
                 modes=config.modes,
                 confirm_timeout_s=config.confirm_timeout_s,
             )
-            return Term(deliverer, runner)
+            told = NoticeDesk(ledger.database, clock)
+            notifier = Notifier(told, config.notices, url, clock, rng, metrics, left_s)
+            return Term(deliverer, runner, notifier)
 
         duty = Duty(ledger, new_term, clock, metrics, config.leader_lease_s)
         registry.register(EndpointMetrics(duty.endpoints))
@@ -133,6 +137,7 @@ async def _serve(
         executions = Executions(kept, reader, clock)
         app = _application(desk)
         add_outbox(app, desk, ledger.outbox, duty.endpoints)
+        add_notices(app, desk, NoticeDesk(ledger.database, clock))
         add_kayenta(app, desk, kept, executions)
         try:
             await executions.start()

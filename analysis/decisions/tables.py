@@ -9,6 +9,7 @@
                             └─ outbox ── attempts
     events   statuses   slo_points
     barred_digests   known_good   environment_locks   audit (chained) ── audit_head   leaders
+    notices   notice_cursors
     kayenta_objects
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
@@ -272,4 +273,32 @@ leaders = Table(
     Column("holder", String(128), nullable=False),
     # By the database's clock.
     Column("until_unix_nano", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("webhook_id", String(64), primary_key=True),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("deployment_id", ForeignKey("canaries.deployment_id"), nullable=False),
+    # As sent at every attempt, but for a routing key, which is never stored.
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("due_unix_nano", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("error", Text, nullable=True),
+    Index(None, "endpoint_id", "state", "due_unix_nano"),
+    Index(None, "created_unix_nano"),
+)
+
+notice_cursors = Table(
+    "notice_cursors",
+    metadata,
+    Column("endpoint_id", String(64), primary_key=True),
+    # The newest event of the timeline that was looked at for this endpoint.
+    Column("event_id", BigInteger, nullable=False),
 )

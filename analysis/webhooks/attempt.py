@@ -73,18 +73,34 @@ async def send(
         keys = signing.read_secrets(endpoint.secret_file)
     except SecretError as error:
         return Answer(outcome.NO_SECRET, None, str(error))
+    seconds = now_unix_nano // 1_000_000_000
+    headers = signing.headers(keys, lease.webhook_id, seconds, lease.body)
+    headers["content-type"] = CONTENT_TYPE
+    total_s = min(TOTAL_TIMEOUT_S, most_s, (lease.expires_unix_nano - now_unix_nano) / 1e9)
+    return await post(
+        session, endpoint, lease.body, headers, now_unix_nano=now_unix_nano, total_s=total_s
+    )
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    endpoint: EndpointConfig,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    now_unix_nano: int,
+    total_s: float,
+) -> Answer:
+    """One request of at most ``total_s`` seconds to where the endpoint's rules allow."""
     try:
         parse_target(endpoint.url, rules_of(endpoint))
     except TargetError as error:
         return Answer(outcome.REFUSED_TARGET, None, str(error))
-    seconds = now_unix_nano // 1_000_000_000
-    headers = signing.headers(keys, lease.webhook_id, seconds, lease.body)
-    headers |= {"content-type": CONTENT_TYPE, "user-agent": USER_AGENT}
-    total_s = min(TOTAL_TIMEOUT_S, most_s, (lease.expires_unix_nano - now_unix_nano) / 1e9)
+    headers = {**headers, "user-agent": USER_AGENT}
     timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S)
     try:
         async with session.post(
-            endpoint.url, data=lease.body, headers=headers, timeout=timeout, allow_redirects=False
+            endpoint.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
         ) as reply:
             return await _answer(reply, now_unix_nano)
     except TimeoutError:

@@ -16,6 +16,8 @@ from numpy.random import Generator
 
 #: Delay before the n-th attempt, in seconds; the last one repeats.
 COMMAND_DELAYS_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+#: Of notices: the example schedule of Standard Webhooks 1.0.0, ten attempts over 75 hours.
+NOTICE_DELAYS_S: Final = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER_RATIO: Final = 0.2
 #: Longest a receiver's Retry-After is believed.
 MAX_RETRY_AFTER_S: Final = 3600.0
@@ -41,11 +43,24 @@ def next_due(
     return min(now_unix_nano + round(delay_s * 1e9), expires_unix_nano)
 
 
+def notice_delay_s(attempts: int, retry_after_s: float | None, rng: Generator) -> float | None:
+    """Seconds until attempt ``attempts + 1`` of a notice, or None when there is none."""
+    if attempts >= len(NOTICE_DELAYS_S):
+        return None
+    delay_s = NOTICE_DELAYS_S[attempts] * _jitter(rng)
+    hint_s = 0.0 if retry_after_s is None else min(retry_after_s, MAX_RETRY_AFTER_S)
+    return max(delay_s, hint_s)
+
+
 def delay_before(attempts: int, rng: Generator) -> float:
     """Seconds between attempt number ``attempts`` and the next one, with jitter."""
     assert attempts >= 0
     base_s = COMMAND_DELAYS_S[min(attempts, len(COMMAND_DELAYS_S) - 1)]
-    return base_s * float(rng.uniform(1.0 - JITTER_RATIO, 1.0 + JITTER_RATIO))
+    return base_s * _jitter(rng)
+
+
+def _jitter(rng: Generator) -> float:
+    return float(rng.uniform(1.0 - JITTER_RATIO, 1.0 + JITTER_RATIO))
 
 
 def parse_retry_after(value: str | None, now_unix_nano: int) -> float | None:
