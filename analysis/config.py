@@ -71,7 +71,7 @@ class AnalysisConfig:
     decision_lifetime_s: float
     #: A delivered decision that telemetry does not show within this time is reported to people.
     confirm_timeout_s: float
-    #: TOML file with the rule canaries are judged by; empty = the shipped rule.
+    #: YAML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
     runner: RunnerConfig
     access: AccessConfig
