@@ -33,6 +33,7 @@ from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
 from analysis.metrics import LedgerMetrics, Metrics
 from analysis.reading.client import CollectorClient
+from analysis.replay_api import add_replay
 from analysis.runner.runner import Rules, Runner, load_rules
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
@@ -182,6 +183,7 @@ def _application(desk: Desk) -> FastAPI:
     app = build_app(desk)
     add_guards(app, desk, desk.ledger.guards)
     add_doors(app, desk)
+    add_replay(app, desk)
     return app
 
 

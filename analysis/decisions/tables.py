@@ -77,6 +77,8 @@ looks = Table(
     Column("look_index", Integer, primary_key=True),
     Column("unix_nano", BigInteger, nullable=False),
     Column("look_json", Text, nullable=False),
+    # What the judge was given (analysis.canary.tape); null of looks from before it was kept.
+    Column("tape", LargeBinary, nullable=True),
 )
 
 lanes = Table(

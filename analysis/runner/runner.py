@@ -225,6 +225,7 @@ class Runner:
                 look.to_json(),
                 state,
                 result.next_state,
+                tape=result.tape,
             )
             return
         assert look.verdict is not None
@@ -237,6 +238,7 @@ class Runner:
                 result.next_state,
                 ruling.draft,
                 note=ruling.reason,
+                tape=result.tape,
             )
         )
         self._feedback.ended(str(look.verdict.kind))
