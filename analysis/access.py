@@ -9,6 +9,8 @@ from collector.access.tokens import Scope
 
 #: Public keys are public.
 OPEN: Final = PROBES | {"/api/v1/webhooks/keys"}
+#: What holds commands, and what sends them again.
+_ADMINISTERED: Final = ("/api/v1/guards", "/api/v1/outbox")
 #: Questions that come as a body.
 _ASKED_BY_POST: Final = frozenset({"/judge", "/judges/judge"})
 
@@ -19,4 +21,4 @@ def scope_of(method: str, path: str) -> Scope | None:
         return None
     if method in ("GET", "HEAD") or path in _ASKED_BY_POST:
         return Scope.READ
-    return Scope.ADMIN if path.startswith("/api/v1/guards") else Scope.DEPLOY
+    return Scope.ADMIN if path.startswith(_ADMINISTERED) else Scope.DEPLOY

@@ -8,6 +8,7 @@ shape: ``{"error": {"code", "message", "accepted"}}``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,7 @@ class Desk:
         metrics: Metrics,
         *,
         access: AccessDesk,
-        secret_file: Path,
+        secret_files: tuple[Path, ...],
         is_alive: Callable[[], bool],
     ) -> None:
         self.ledger = ledger
@@ -80,7 +81,7 @@ class Desk:
         self.metrics = metrics
         self.is_alive = is_alive
         self._access = access
-        self._secret_file = secret_file
+        self._secret_files = secret_files
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
@@ -118,11 +119,12 @@ class Desk:
         return await self._answer(request, lambda: work(body), is_strict=is_strict)
 
     def public_keys(self) -> tuple[str, ...]:
-        """``whpk_`` keys that verify the next command; the file is read each time."""
-        try:
-            return public_keys(read_secrets(self._secret_file))
-        except SecretError:
-            return ()
+        """``whpk_`` keys that verify the next commands; the files are read each time."""
+        found: dict[str, None] = {}
+        for file in self._secret_files:
+            with contextlib.suppress(SecretError):
+                found |= dict.fromkeys(public_keys(read_secrets(file)))
+        return tuple(found)
 
     def close(self) -> None:
         """Wait for running answers, refuse new ones."""
@@ -300,7 +302,7 @@ def _add_decisions(app: FastAPI, desk: Desk) -> None:
         """Deliveries with every attempt, newest first."""
 
         def work() -> tuple[int, Any]:
-            found = ledger.deliveries(decision_id, _limit(limit))
+            found = ledger.outbox.deliveries(decision_id, _limit(limit))
             return 200, {"deliveries": [delivery.to_json() for delivery in found]}
 
         return await desk.read(request, work)

@@ -69,6 +69,13 @@ class LockBody(_Strict):
     reason: Label
 
 
+class ReplayBody(_Strict):
+    """POST /api/v1/outbox/{webhook_id}/replay."""
+
+    who: Label
+    reason: Label
+
+
 class StatusBody(_Strict):
     """POST /api/v1/decisions/{decision_id}/status."""
 
@@ -109,6 +116,11 @@ def read_release(raw: bytes) -> ReleaseBody:
 def read_lock(raw: bytes) -> LockBody:
     """An environment that a person names. Raises BadRequestError."""
     return _read(LockBody, raw)
+
+
+def read_replay(raw: bytes) -> ReplayBody:
+    """Who sends again, and why. Raises BadRequestError."""
+    return _read(ReplayBody, raw)
 
 
 def _arm(body: ArmBody) -> Arm:

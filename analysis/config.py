@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from analysis.decisions.guard_store import Guarding
@@ -13,11 +15,15 @@ from analysis.decisions.policy import MODES, Mode, Modes
 from analysis.errors import StartError
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
+from analysis.webhooks.events import Route
 from analysis.webhooks.targets import Rules, parse_target
 from collector.access.config import AccessConfig
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+#: Receivers of commands; each has a breaker and a client of its own.
+MAX_ENDPOINTS: Final = 1_000
+_ENDPOINT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class EndpointConfig:
     allowed_networks: tuple[str, ...]
     #: Whether http:// is accepted for names; to an address in ``allowed_networks`` it always is.
     plain_http: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEndpointConfig(EndpointConfig):
+    """The receiver of the commands of some lanes."""
+
+    #: Shell patterns of ``<environment>/<service>``; the first endpoint that matches takes it.
+    lanes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,9 @@ class AnalysisConfig:
     otlp_endpoint: str
     #: SQLAlchemy URL of the ledger.
     database_url: str
+    #: The receiver of every command that none of ``endpoints`` takes.
     endpoint: EndpointConfig
+    endpoints: tuple[LaneEndpointConfig, ...]
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
     guards: GuardConfig
@@ -75,6 +91,11 @@ class AnalysisConfig:
     canary_config_path: str
     runner: RunnerConfig
     access: AccessConfig
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Who takes the commands of which lanes."""
+        return tuple(Route(one.lanes, one.endpoint_id, one.url) for one in self.endpoints)
 
     @property
     def modes(self) -> Modes:
@@ -103,16 +124,29 @@ def check(config: AnalysisConfig) -> None:
     for name in ("decision_lifetime_s", "confirm_timeout_s"):
         if not getattr(config, name) > 0:
             raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")
-    _check_endpoint(config.endpoint)
+    _check_endpoint("[analysis.endpoint]", config.endpoint)
+    if len(config.endpoints) > MAX_ENDPOINTS:
+        raise StartError(f"[[analysis.endpoints]]: at most {MAX_ENDPOINTS} are accepted")
+    names = [config.endpoint.endpoint_id]
+    for one in config.endpoints:
+        where = f"[[analysis.endpoints]] {one.endpoint_id!r}:"
+        _check_endpoint(where, one)
+        if not one.lanes or not all("/" in pattern for pattern in one.lanes):
+            raise StartError(f"{where} lanes = {list(one.lanes)}; accepted: such as ['prod/*']")
+        names.append(one.endpoint_id)
+    if len(set(names)) < len(names):
+        raise StartError(f"[[analysis.endpoints]] every endpoint_id must be another: {names}")
     _check_url("collector_url", config.collector_url)
 
 
-def _check_endpoint(endpoint: EndpointConfig) -> None:
+def _check_endpoint(where: str, endpoint: EndpointConfig) -> None:
+    if not _ENDPOINT_ID.fullmatch(endpoint.endpoint_id):
+        raise StartError(f"{where} endpoint_id must be 1 to 64 of A-Z a-z 0-9 . _ -")
     try:
         rules = Rules(parse_networks(endpoint.allowed_networks), plain_http=endpoint.plain_http)
         parse_target(endpoint.url, rules)
     except ValueError as error:  # TargetError is one
-        raise StartError(f"[analysis.endpoint] {error}") from None
+        raise StartError(f"{where} {error}") from None
 
 
 def _check_url(name: str, url: str) -> None:

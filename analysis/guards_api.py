@@ -33,7 +33,7 @@ def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
             body = bodies.read_release(raw)
             require_own(caller, body.service, body.environment)
             release = Release(body.environment, body.service, body.digest)
-            do(release, _who(caller, body.who), body.reason)
+            do(release, signed_by(caller, body.who), body.reason)
             return 200, guards.state()
 
         return await desk.write(request, work, Scope.ADMIN)
@@ -60,7 +60,7 @@ def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
             body = bodies.read_lock(raw)
             # A lock is about every service of its environment.
             require_own(caller, "*", body.environment)
-            do(body.environment, _who(caller, body.who), body.reason)
+            do(body.environment, signed_by(caller, body.who), body.reason)
             return 200, guards.state()
 
         return await desk.write(request, work, Scope.ADMIN)
@@ -76,6 +76,6 @@ def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk) -> None:
         return await change(request, guards.release_lock)
 
 
-def _who(caller: Caller, said: str) -> str:
+def signed_by(caller: Caller, said: str) -> str:
     """Who is written into the audit log: the token's name; who holds the owner's says a name."""
     return said if caller is OWNER else caller.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from analysis.decisions.canaries import MAX_OPEN_CANARIES
 from analysis.decisions.ledger import Ledger
 from analysis.errors import LedgerUnavailableError
+from analysis.webhooks.breaker import BreakerState, EndpointHealth
 
 #: Seconds; milliseconds are expected, the limit of a lease is the worst.
 LATENCY_BUCKETS_S: Final = (
@@ -65,6 +66,36 @@ class Metrics:
             ("route", "status"),
             registry=registry,
         )
+
+
+class EndpointMetrics(Collector):
+    """How receivers fare, read when asked."""
+
+    def __init__(self, endpoints: Callable[[], Sequence[EndpointHealth]]) -> None:
+        self._endpoints = endpoints
+
+    def collect(self) -> Iterable[Metric]:
+        """One series of each for every endpoint in the settings."""
+        found = self._endpoints()
+        is_shut = GaugeMetricFamily(
+            "davylamp_endpoint_breaker_open",
+            "1 while the endpoint is asked one request at a time, with pauses.",
+            labels=("endpoint",),
+        )
+        under_way = GaugeMetricFamily(
+            "davylamp_endpoint_requests_under_way",
+            "Requests begun and not answered.",
+            labels=("endpoint",),
+        )
+        for one in found:
+            is_shut.add_metric((one.endpoint_id,), float(one.breaker is not BreakerState.CLOSED))
+            under_way.add_metric((one.endpoint_id,), one.under_way)
+        yield is_shut
+        yield under_way
+
+    def describe(self) -> Iterable[Metric]:
+        """Empty: endpoints are known only when read."""
+        return ()
 
 
 class LedgerMetrics(Collector):

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from analysis.decisions.states import CanaryState
+from analysis.decisions.states import CanaryState, DeliveryState
 from analysis.errors import BadRequestError
 
 TIME_ACCEPTED: Final = "Unix seconds (1700000000.5), RFC 3339 with zone, now, now-15m"
@@ -96,4 +96,18 @@ def canary_state(text: str | None) -> CanaryState | None:
     except ValueError:
         raise BadRequestError(
             f"state={text[:100]!r} is unknown", accepted=", ".join(CanaryState)
+        ) from None
+
+
+def delivery_state(text: str | None, default: DeliveryState) -> DeliveryState | None:
+    """A state by name; ``any`` is None. Raises BadRequestError."""
+    if text is None:
+        return default
+    if text == "any":
+        return None
+    try:
+        return DeliveryState(text)
+    except ValueError:
+        raise BadRequestError(
+            f"state={text[:100]!r} is unknown", accepted=", ".join((*DeliveryState, "any"))
         ) from None

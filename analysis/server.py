@@ -31,7 +31,8 @@ from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
-from analysis.metrics import LedgerMetrics, Metrics
+from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
+from analysis.outbox_api import add_outbox
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.runner import Rules, Runner, load_rules
@@ -90,6 +91,7 @@ async def _serve(
         url=config.endpoint.url,
         analysis_url=url,
         decision_lifetime_s=config.decision_lifetime_s,
+        routes=config.routes,
     )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -97,13 +99,15 @@ async def _serve(
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         access = AccessDesk(config.access, clock)
-        deliverer = Deliverer(ledger, config.endpoint, clock, rng, metrics)
+        endpoints = (config.endpoint, *config.endpoints)
+        deliverer = Deliverer(ledger, endpoints, clock, rng, metrics)
+        registry.register(EndpointMetrics(deliverer.endpoints))
         desk = Desk(
             ledger,
             clock,
             metrics,
             access=access,
-            secret_file=config.endpoint.secret_file,
+            secret_files=tuple(endpoint.secret_file for endpoint in endpoints),
             is_alive=deliverer.is_alive,
         )
         observed = telemetry.setup(
@@ -124,6 +128,7 @@ async def _serve(
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
         app = _application(desk)
+        add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
         add_kayenta(app, desk, kept, executions)
         stop = asyncio.Event()
         looking = asyncio.create_task(runner.run(stop), name="runner")
@@ -250,7 +255,8 @@ def _check_files(config: AnalysisConfig) -> None:
     if not config.modes.has_act:
         return
     try:
-        read_secrets(config.endpoint.secret_file)
+        for endpoint in (config.endpoint, *config.endpoints):
+            read_secrets(endpoint.secret_file)
     except SecretError as error:
         raise StartError(f"the mode is act, but commands cannot be signed: {error}") from None
 

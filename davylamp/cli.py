@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import control_cli  # noqa: PLC0415
 
             return control_cli.run(options, settings)
+        if options.command == "outbox":
+            from davylamp import outbox_cli  # noqa: PLC0415
+
+            return outbox_cli.run(options, settings)
         if options.command == "tokens":
             from davylamp import tokens_cli  # noqa: PLC0415
 
@@ -85,12 +89,20 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
     demo.add_argument("--ignore-load", action="store_true", help="run on a busy machine too")
     if not is_process:
         # Not for the processes to load.
-        from davylamp import canary_cli, control_cli, slo_cli, store_cli, tokens_cli  # noqa: PLC0415
+        from davylamp import (  # noqa: PLC0415
+            canary_cli,
+            control_cli,
+            outbox_cli,
+            slo_cli,
+            store_cli,
+            tokens_cli,
+        )
 
         canary_cli.add_commands(commands)
         slo_cli.add_commands(commands)
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)
+        outbox_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")
     run = commands.add_parser("run", help="one process, in the foreground")

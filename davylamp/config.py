@@ -207,6 +207,8 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
         raise ConfigError(where, value, " or ".join(map(repr, args)))
     if origin is tuple and args[1:] == (...,) and isinstance(value, list):
         return tuple(_typed(where, item, args[0]) for item in value)
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return build(hint, value, where, {})
     if origin in (Union, UnionType):
         hint = next(arg for arg in args if arg is not type(None))
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):

@@ -13,8 +13,6 @@ import json
 import os
 import re
 import sqlite3
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.decisions import audit
 from analysis.decisions.kill_switch import KillSwitch
+from davylamp.asking import ask_analysis
 from davylamp.config import Settings, analysis_config
 from davylamp.errors import DavylampError
 
-TIMEOUT_S: Final = 10.0
 _RELEASE_COMMANDS: Final = {
     "clear": "end the bar of a release that was rolled back",
     "bar": "no canary of this release, no promotion, no rollback to it",
@@ -71,7 +69,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Carry the command out; returns the exit code. Raises ControlCommandError."""
+    """Carry the command out; returns the exit code. Raises ControlCommandError, AskingError."""
     if options.command == "audit":
         return _verify(analysis_config(settings).database_url, options.noted)
     command = options.guards_command
@@ -81,7 +79,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if command != "show":
         names = ("environment", "service", "digest", "who", "reason")
         body = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    print(json.dumps(_asked(settings, "" if body is None else f"/{command}", body), indent=1))
+    print(
+        json.dumps(
+            ask_analysis(settings, "guards" if body is None else f"guards/{command}", body),
+            indent=1,
+        )
+    )
     return 0
 
 
@@ -109,24 +112,6 @@ def _switch(path: Path, options: argparse.Namespace) -> int:
     except OSError as error:
         raise ControlCommandError(f"{file}: {error.strerror}") from None
     return 0
-
-
-def _asked(settings: Settings, path: str, body: dict[str, Any] | None) -> Any:
-    url = f"{settings.url('analysis', 'api_port')}/api/v1/guards{path}"
-    try:
-        token = settings.api_token_file.read_text().strip()
-        request = urllib.request.Request(  # noqa: S310 - http://, from our own settings
-            url,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"authorization": f"Bearer {token}"},
-        )
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        said = error.read()[:500].decode(errors="replace")
-        raise ControlCommandError(f"{url} answers {error.code}: {said}") from None
-    except OSError as error:
-        raise ControlCommandError(f"{url} cannot be asked: {error}") from None
 
 
 def _verify(database_url: str, noted_text: str) -> int:

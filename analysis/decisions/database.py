@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from analysis.decisions.turns import Turns
 from analysis.errors import LedgerUnavailableError, SchemaMismatchError, StartError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -53,7 +53,7 @@ class Database:
             raise StartError("the database URL cannot be read") from None
         self.name = parsed.render_as_string(hide_password=True)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._lock = threading.Lock()
+        self._turns = Turns()
         self._is_closed = False
         self._lock_file: int | None = None
         if self._is_sqlite:
@@ -73,7 +73,7 @@ class Database:
 
     def close(self) -> None:
         """Let the writer finish, close every connection, give up the file."""
-        with self._lock:
+        with self._turns.turn():
             self._is_closed = True
             for name in ("_writer", "_readers"):
                 engine = getattr(self, name, None)
@@ -84,12 +84,13 @@ class Database:
                 self._lock_file = None
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, is_urgent: bool = False) -> Iterator[Connection]:
         """One transaction; committed and on disk when the block ends, else without effect.
 
-        Raises LedgerUnavailableError when the database cannot do it now.
+        ``is_urgent``: before the others that wait. Raises LedgerUnavailableError when the database
+        cannot do it now.
         """
-        with self._lock, _worldly():
+        with self._turns.turn(is_urgent=is_urgent), _worldly():
             # A thread that comes late must not open the file again behind its next owner.
             self._refuse_when_closed()
             with self._writer.begin() as connection:
@@ -105,7 +106,7 @@ class Database:
     def pragmas(self) -> dict[str, Any]:
         """What SQLite answers when asked for its settings (writer's connection)."""
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        with self._lock, _worldly(), self._writer.connect() as connection:
+        with self._turns.turn(), _worldly(), self._writer.connect() as connection:
             return {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names
             }

@@ -72,8 +72,9 @@ def decide(
     _note(connection, record, now_unix_nano, "decision", title, draft.summary)
     if addressing is not None and is_command:
         webhook_id = new_id("msg", created, os.urandom(ENTROPY_BYTES))
-        body = render(decision, declaration, addressing)
-        outbox.enqueue(connection, webhook_id, decision, body, addressing)
+        to = addressing.of(lane)
+        body = render(decision, declaration, to)
+        outbox.enqueue(connection, webhook_id, decision, body, to)
         if guarding is not None:
             guard_store.committed(connection, decision, declaration, now_unix_nano)
     return decision

@@ -9,7 +9,6 @@ LedgerUnavailableError when the database cannot do it now; then nothing took eff
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,15 +20,13 @@ from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.database import Database
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
+from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.records import (
-    Attempt,
     CanaryRecord,
     Decision,
     DecisionDraft,
     Declaration,
-    Delivery,
     Event,
-    Lease,
     SloPoint,
 )
 from analysis.decisions.states import (
@@ -57,6 +54,7 @@ class Ledger:
         self._addressing = addressing
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
+        self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
 
@@ -267,76 +265,12 @@ class Ledger:
             wanted = DecisionState.UNCONFIRMED
             return commands.move(connection, decision_id, wanted, unix_nano, detail)
 
-    # --- outbox -----------------------------------------------------------------------------
-
-    def lease_due(
-        self,
-        now_unix_nano: int,
-        lease_s: float,
-        limit: int,
-        busy_lanes: Sequence[str] = (),
-    ) -> list[Lease]:
-        """Take due deliveries for ``lease_s``; per lane one is under way at a time.
-
-        ``busy_lanes``: lanes on which the caller has a request under way, whatever the wall clock
-        says about its lease.
-        """
-        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, tuple(busy_lanes))
-        with self.database.write() as connection:
-            return outbox.lease_due(connection, want, _token)
-
-    def record_delivered(self, lease: Lease, attempt: Attempt, url: str) -> None:
-        """The receiver accepted. Raises StaleLeaseError; then nothing is recorded."""
-        with self.database.write() as connection:
-            row = outbox.finish_attempt(connection, lease, attempt, url)
-            outbox.delivered(connection, row, attempt)
-
-    def record_attempt(self, lease: Lease, attempt: Attempt, url: str, due_unix_nano: int) -> None:
-        """It failed; try again at ``due_unix_nano``, never at or after its end."""
-        with self.database.write() as connection:
-            row = outbox.finish_attempt(connection, lease, attempt, url)
-            outbox.retry(connection, row, attempt, due_unix_nano)
-
-    def give_back(self, lease: Lease) -> None:
-        """Nothing was sent: end the lease, and bury the row if its time is over."""
-        with self.database.write() as connection:
-            outbox.end_lease(connection, lease)
-            outbox.expire(connection, self._now())
-
-    def dead_letter(self, lease: Lease, attempt: Attempt, url: str, reason: str) -> None:
-        """It failed for good; keep it for people to read. Raises StaleLeaseError."""
-        with self.database.write() as connection:
-            row = outbox.finish_attempt(connection, lease, attempt, url)
-            outbox.dead(connection, row, reason, self._now())
-
-    def stopped(self, service: str) -> str | None:
-        """Why no command about ``service`` may be sent, or None. Works without the database."""
-        return None if self._guarding is None else self._guarding.kill_switch.thrown(service)
-
-    def stop_delivery(self, lease: Lease, reason: str) -> None:
-        """Nothing was sent and nothing will be: the kill switch is thrown."""
-        with self.database.write() as connection:
-            outbox.stop(connection, lease, reason, self._now())
-
-    def expire_due(self, now_unix_nano: int) -> int:
-        """Bury what nobody accepted in time; returns how many."""
-        with self.database.write() as connection:
-            return outbox.expire(connection, now_unix_nano)
-
-    def next_due_unix_nano(self) -> int | None:
-        """When the earliest unleased delivery is due (or ends), or None."""
-        with self.database.read() as connection:
-            return outbox.next_due(connection)
+    # --- all of it ------------------------------------------------------------------------------
 
     def totals(self) -> Totals:
         """How many canaries, looks, decisions and deliveries there are."""
         with self.database.read() as connection:
             return totals.count(connection)
-
-    def deliveries(self, decision_id: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Newest first, with every attempt."""
-        with self.database.read() as connection:
-            return outbox.list_deliveries(connection, decision_id, limit)
 
     # --- timeline ---------------------------------------------------------------------------
 
@@ -430,7 +364,3 @@ def _verdict_of(look: Mapping[str, Any]) -> dict[str, Any] | None:
         "culprit_metric": look["culprit_metric"],
         "culprit_split": look["culprit_split"],
     }
-
-
-def _token() -> str:
-    return os.urandom(16).hex()

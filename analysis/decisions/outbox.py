@@ -7,11 +7,23 @@ it (a pause, a stepped clock) changes nothing. Per lane one row is under way at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from analysis.decisions import commands
 from analysis.decisions.records import Attempt, Decision, Delivery, Event, Lease
@@ -24,6 +36,8 @@ from analysis.webhooks.events import Addressing
 #: People are told at this many failed attempts of one delivery, once.
 TELL_PEOPLE_AFTER_ATTEMPTS: Final = 3
 MAX_ERROR_CHARS: Final = 500
+#: Rows of one endpoint that are taken at once.
+MAX_ROWS_PER_ENDPOINT: Final = 8
 
 _PENDING: Final = str(DeliveryState.PENDING)
 
@@ -69,41 +83,87 @@ def supersede(connection: Connection, lane: str, by: str, now: int) -> str | Non
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """What a worker cannot take now."""
+
+    #: Lanes on which it has a request under way, whatever the wall clock says about its lease.
+    lanes: tuple[str, ...] = ()
+    #: Requests that may still begin, of endpoints that have not MAX_ROWS_PER_ENDPOINT of room.
+    room: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
-    """What a worker asks for: how many, for how long, and not from these lanes."""
+    """What a worker asks for: how many, for how long, and what it cannot take."""
 
     now_unix_nano: int
     lease_ns: int
     limit: int
-    busy_lanes: tuple[str, ...]
+    busy: Busy
 
 
 def lease_due(connection: Connection, want: Want, new_token: Callable[[], str]) -> list[Lease]:
-    """Take due rows, at most one per lane, none whose lane has one under way."""
-    now = want.now_unix_nano
-    held = select(outbox.c.lane).where(
-        outbox.c.lease_token.is_not(None), outbox.c.lease_until_unix_nano > now
-    )
-    query = (
-        select(outbox)
-        .where(
-            outbox.c.state == _PENDING,
-            outbox.c.due_unix_nano <= now,
-            outbox.c.expires_unix_nano > now,
-            outbox.c.lane.not_in(held),
-            outbox.c.lane.not_in(want.busy_lanes),
-        )
-        .order_by(outbox.c.due_unix_nano, outbox.c.sequence)
-        .with_for_update(skip_locked=True)
-    )
-    leases: dict[str, Lease] = {}
-    for row in connection.execute(query).all():
-        if len(leases) < want.limit and row.lane not in leases:
-            leases[row.lane] = _lease(row, new_token(), now + want.lease_ns)
+    """Take due rows, at most one per lane, none whose lane has one under way.
+
+    Endpoints take turns: the second row of one comes after the first of every other, so that a
+    receiver with a long queue does not hold back the rest.
+    """
+    turns, left = _turns(connection, want), dict(want.busy.room)
+    taken: list[str] = []
+    for row in turns:
+        room = left.get(row.endpoint_id, MAX_ROWS_PER_ENDPOINT)
+        if room > 0 and len(taken) < want.limit:
+            left[row.endpoint_id] = room - 1
+            taken.append(row.webhook_id)
+    query = select(outbox).where(outbox.c.webhook_id.in_(taken), _is_free(want.now_unix_nano))
+    until = want.now_unix_nano + want.lease_ns
+    rows = connection.execute(query.with_for_update(skip_locked=True)).all() if taken else []
+    leases = {row.webhook_id: _lease(row, new_token(), until) for row in rows}
     for lease in leases.values():
         values = {"lease_token": lease.token, "lease_until_unix_nano": lease.until_unix_nano}
         _update(connection, lease.webhook_id, values)
-    return list(leases.values())
+    return [leases[webhook_id] for webhook_id in taken if webhook_id in leases]
+
+
+def _turns(connection: Connection, want: Want) -> Sequence[Row[Any]]:
+    """Ids and endpoints of the first free row of every free lane, in the order of their turns."""
+    now, columns = want.now_unix_nano, outbox.c
+    held = select(columns.lane).where(
+        columns.lease_token.is_not(None), columns.lease_until_unix_nano > now
+    )
+    order = (columns.due_unix_nano, columns.sequence)
+    in_lane = func.row_number().over(partition_by=columns.lane, order_by=order)
+    shut = [endpoint_id for endpoint_id, room in want.busy.room.items() if room <= 0]
+    due = (
+        select(columns.webhook_id, columns.endpoint_id, *order, in_lane.label("in_lane"))
+        .where(
+            _is_free(now),
+            columns.due_unix_nano <= now,
+            columns.lane.not_in(held),
+            columns.lane.not_in(want.busy.lanes),
+            columns.endpoint_id.not_in(shut),
+        )
+        .subquery()
+    )
+    turn = func.row_number().over(
+        partition_by=due.c.endpoint_id, order_by=(due.c.due_unix_nano, due.c.sequence)
+    )
+    firsts = select(due, turn.label("turn")).where(due.c.in_lane == 1).subquery()
+    query = (
+        select(firsts.c.webhook_id, firsts.c.endpoint_id)
+        .where(firsts.c.turn <= MAX_ROWS_PER_ENDPOINT)
+        .order_by(firsts.c.turn, firsts.c.due_unix_nano, firsts.c.sequence)
+    )
+    return connection.execute(query).all()
+
+
+def _is_free(now: int) -> ColumnElement[bool]:
+    """To be sent, in time, and nobody is sending it."""
+    return and_(
+        outbox.c.state == _PENDING,
+        outbox.c.expires_unix_nano > now,
+        or_(outbox.c.lease_token.is_(None), outbox.c.lease_until_unix_nano <= now),
+    )
 
 
 def end_lease(connection: Connection, lease: Lease) -> Row[Any]:
@@ -193,11 +253,15 @@ def release_leases(connection: Connection) -> int:
     return int(ended.rowcount)
 
 
-def next_due(connection: Connection) -> int | None:
-    """When the earliest row that nobody holds wants attention, or None."""
-    query = select(func.min(outbox.c.due_unix_nano)).where(
-        outbox.c.state == _PENDING, outbox.c.lease_token.is_(None)
-    )
+def next_due(connection: Connection, busy: Busy) -> int | None:
+    """When the earliest row that nobody holds wants attention, or None.
+
+    A row that cannot be taken now wants attention when its time is over.
+    """
+    shut = [endpoint_id for endpoint_id, room in busy.room.items() if room <= 0]
+    is_busy = or_(outbox.c.lane.in_(busy.lanes), outbox.c.endpoint_id.in_(shut))
+    when = case((is_busy, outbox.c.expires_unix_nano), else_=outbox.c.due_unix_nano)
+    query = select(func.min(when)).where(outbox.c.state == _PENDING, outbox.c.lease_token.is_(None))
     found = connection.scalar(query)
     return None if found is None else int(found)
 
@@ -207,7 +271,7 @@ def list_deliveries(connection: Connection, decision_id: str | None, limit: int)
     query = select(outbox).order_by(outbox.c.created_unix_nano.desc(), outbox.c.webhook_id.desc())
     if decision_id is not None:
         query = query.where(outbox.c.decision_id == decision_id)
-    return _read(connection, query.limit(limit))
+    return read(connection, query.limit(limit))
 
 
 def _bury(connection: Connection, row: Row[Any], reason: str, now: int) -> None:
@@ -230,6 +294,7 @@ def _lease(row: Row[Any], token: str, until: int) -> Lease:
         webhook_id=row.webhook_id,
         decision_id=row.decision_id,
         endpoint_id=row.endpoint_id,
+        url=row.url,
         lane=row.lane,
         body=row.body,
         attempts_before=row.attempts,
@@ -240,7 +305,8 @@ def _lease(row: Row[Any], token: str, until: int) -> Lease:
     )
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+def read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+    """The rows of ``query`` with every attempt."""
     rows = connection.execute(query).all()
     tried: dict[str, list[Attempt]] = {row.webhook_id: [] for row in rows}
     lines = (
@@ -257,9 +323,11 @@ def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
             webhook_id=row.webhook_id,
             decision_id=row.decision_id,
             endpoint_id=row.endpoint_id,
+            lane=row.lane,
             url=row.url,
             state=DeliveryState(row.state),
             dead_reason=row.dead_reason,
+            created_unix_nano=row.created_unix_nano,
             due_unix_nano=row.due_unix_nano,
             expires_unix_nano=row.expires_unix_nano,
             attempts=tuple(tried[row.webhook_id]),

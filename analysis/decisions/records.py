@@ -218,9 +218,11 @@ class Delivery:
     webhook_id: str
     decision_id: str
     endpoint_id: str
+    lane: str
     url: str
     state: DeliveryState
     dead_reason: str | None
+    created_unix_nano: int
     due_unix_nano: int
     expires_unix_nano: int
     attempts: tuple[Attempt, ...]
@@ -230,9 +232,11 @@ class Delivery:
             "webhook_id": self.webhook_id,
             "decision_id": self.decision_id,
             "endpoint_id": self.endpoint_id,
+            "lane": self.lane,
             "url": self.url,
             "state": str(self.state),
             "dead_reason": self.dead_reason,
+            "created_unix_nano": self.created_unix_nano,
             "attempts": [attempt.to_json() for attempt in self.attempts],
             "due_unix_nano": self.due_unix_nano,
             "expires_unix_nano": self.expires_unix_nano,
@@ -246,6 +250,7 @@ class Lease:
     webhook_id: str
     decision_id: str
     endpoint_id: str
+    url: str
     lane: str
     body: bytes
     #: Attempts made before this one.

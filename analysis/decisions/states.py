@@ -38,7 +38,7 @@ class DeliveryState(StrEnum):
 
     PENDING = "pending"  # will be attempted when due
     DELIVERED = "delivered"  # answered 2xx: accepted, not yet done
-    DEAD = "dead"  # will never be sent again; kept for people to read
+    DEAD = "dead"  # not sent again by itself; kept for people to read
 
 
 class Action(StrEnum):
@@ -63,7 +63,8 @@ CANARY_MOVES: Final[Mapping[CanaryState, frozenset[CanaryState]]] = {
 
 # A receiver's report may overtake the answer to our own request, or come after we gave up: what
 # it says happened, happened. So an expired decision can still be acknowledged, and one that was
-# not confirmed in time can still be.
+# not confirmed in time can still be. Expired to requested: a person has the dead letter sent again
+# while its time lasts.
 DECISION_MOVES: Final[Mapping[DecisionState, frozenset[DecisionState]]] = {
     _D.ADVISED: frozenset(),
     _D.REQUESTED: frozenset(
@@ -71,17 +72,17 @@ DECISION_MOVES: Final[Mapping[DecisionState, frozenset[DecisionState]]] = {
     ),
     _D.ACKNOWLEDGED: frozenset({_D.COMPLETED, _D.CONFIRMED, _D.UNCONFIRMED}),
     _D.COMPLETED: frozenset({_D.CONFIRMED, _D.UNCONFIRMED}),
-    _D.EXPIRED: frozenset({_D.ACKNOWLEDGED, _D.COMPLETED}),
+    _D.EXPIRED: frozenset({_D.ACKNOWLEDGED, _D.COMPLETED, _D.REQUESTED}),
     _D.UNCONFIRMED: frozenset({_D.CONFIRMED}),
     _D.CONFIRMED: frozenset(),
 }
 
 # Dead to delivered: the row was superseded while its last request was under way, and that
-# request was accepted after all.
+# request was accepted after all. Dead to pending: a person has it sent again.
 DELIVERY_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     _S.PENDING: frozenset({_S.DELIVERED, _S.DEAD}),
     _S.DELIVERED: frozenset(),
-    _S.DEAD: frozenset({_S.DELIVERED}),
+    _S.DEAD: frozenset({_S.DELIVERED, _S.PENDING}),
 }
 
 State = TypeVar("State", CanaryState, DecisionState, DeliveryState)

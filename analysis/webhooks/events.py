@@ -6,8 +6,9 @@ mode would be outside the signature, and a receiver that routes on them would tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,16 @@ EVENT_TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """Lanes whose commands go to an endpoint of their own."""
+
+    #: Shell patterns of ``<environment>/<service>``, such as ``prod/*``; the case counts.
+    lanes: tuple[str, ...]
+    endpoint_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Addressing:
     """To whom commands go and where the answers are to come back to."""
 
@@ -34,6 +45,15 @@ class Addressing:
     analysis_url: str
     #: Seconds after its decision that a command may still be delivered.
     decision_lifetime_s: float
+    #: The first that matches a lane takes its commands; without one they go to ``endpoint_id``.
+    routes: tuple[Route, ...] = ()
+
+    def of(self, lane: str) -> Addressing:
+        """To whom the commands of one lane go."""
+        for route in self.routes:
+            if any(fnmatchcase(lane, pattern) for pattern in route.lanes):
+                return replace(self, endpoint_id=route.endpoint_id, url=route.url)
+        return self
 
 
 def render(decision: Decision, declaration: Declaration, addressing: Addressing) -> bytes:

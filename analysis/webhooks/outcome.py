@@ -17,11 +17,15 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason`` is a short word for metrics; ``wants_retry_after``: the answer's hint counts."""
+    """``reason`` is a short word for metrics; ``wants_retry_after``: the answer's hint counts.
+
+    ``is_well``: the endpoint works, whatever it thinks of this command; None = we did not ask it.
+    """
 
     kind: OutcomeKind
     reason: str
     wants_retry_after: bool = False
+    is_well: bool | None = True
 
 
 #: Sending the same bytes again cannot help. 410 also says that the endpoint is gone: commands
@@ -49,15 +53,17 @@ def of_status(status: int) -> Outcome:
     if status in CREDENTIAL_STATUSES:
         return Outcome(OutcomeKind.RETRY, "credentials")
     if status in THROTTLED_STATUSES:
-        return Outcome(OutcomeKind.RETRY, "throttled", wants_retry_after=True)
-    return Outcome(OutcomeKind.RETRY, "client_error" if status < 500 else "server_error")
+        return Outcome(OutcomeKind.RETRY, "throttled", wants_retry_after=True, is_well=False)
+    if 400 <= status <= 499:
+        return Outcome(OutcomeKind.RETRY, "client_error")
+    return Outcome(OutcomeKind.RETRY, "server_error", is_well=False)
 
 
 #: No answer at all: refused, reset, timed out. It may have been acted on, so the id stays.
-NO_ANSWER: Final = Outcome(OutcomeKind.RETRY, "no_answer")
+NO_ANSWER: Final = Outcome(OutcomeKind.RETRY, "no_answer", is_well=False)
 #: We could not even sign: the operator may mend the file before the time is over.
-NO_SECRET: Final = Outcome(OutcomeKind.RETRY, "no_secret")
+NO_SECRET: Final = Outcome(OutcomeKind.RETRY, "no_secret", is_well=None)
 #: The row names an endpoint that the settings do not.
-NO_ENDPOINT: Final = Outcome(OutcomeKind.RETRY, "no_endpoint")
+NO_ENDPOINT: Final = Outcome(OutcomeKind.RETRY, "no_endpoint", is_well=None)
 #: The URL leads where webhooks must not go; a name may lead elsewhere by the next attempt.
-REFUSED_TARGET: Final = Outcome(OutcomeKind.RETRY, "refused_target")
+REFUSED_TARGET: Final = Outcome(OutcomeKind.RETRY, "refused_target", is_well=None)

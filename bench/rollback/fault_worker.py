@@ -72,7 +72,7 @@ async def run(folder: Path, url: str, lifetime_s: float) -> None:
     addressing = Addressing(ENDPOINT_ID, url, "http://127.0.0.1:9", lifetime_s)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}", clock, addressing)
     metrics = Metrics(CollectorRegistry())
-    deliverer = Deliverer(ledger, endpoint, clock, np.random.default_rng(), metrics)
+    deliverer = Deliverer(ledger, [endpoint], clock, np.random.default_rng(), metrics)
     await deliverer.start()
     print("ready", flush=True)
     ended = threading.Event()

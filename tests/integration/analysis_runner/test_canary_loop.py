@@ -15,7 +15,7 @@ async def test_a_bad_canary_is_failed_and_its_rollback_is_in_the_outbox(stage):
     assert canary.verdict["culprit_metric"] == "playback.start.failures"
     assert canary.decision.action == "rollback"
     assert canary.decision.evidence_sha256
-    (delivery,) = stage.ledger.deliveries(canary.decision.decision_id)
+    (delivery,) = stage.ledger.outbox.deliveries(canary.decision.decision_id)
     assert delivery.state == "pending"
     look = stage.last_look
     assert look["final"]

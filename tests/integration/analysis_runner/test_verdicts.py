@@ -18,7 +18,7 @@ async def test_a_good_canary_passes_and_is_promoted(stage):
     canary = stage.canary
     assert (str(canary.state), canary.verdict["kind"]) == ("passed", "pass")
     assert canary.decision.action == "promotion"
-    (delivery,) = stage.ledger.deliveries(canary.decision.decision_id)
+    (delivery,) = stage.ledger.outbox.deliveries(canary.decision.decision_id)
     assert delivery.state == "pending"
 
 

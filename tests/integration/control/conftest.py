@@ -138,7 +138,7 @@ class Control:
         return decide(self.ledger, self.clock, next(self._numbers), service, mode, action)
 
     def delivery(self, decision):
-        (found,) = self.ledger.deliveries(decision.decision_id)
+        (found,) = self.ledger.outbox.deliveries(decision.decision_id)
         return found
 
     def value(self, name: str, **labels) -> float:
@@ -193,7 +193,7 @@ async def start_control(tmp_path, secret_file):
         ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock, addressing)
         metrics = Metrics(CollectorRegistry())
         rng = np.random.default_rng(7)
-        deliverer = Deliverer(ledger, endpoint, clock, rng, metrics)
+        deliverer = Deliverer(ledger, [endpoint], clock, rng, metrics)
         await deliverer.start()
         running.append((deliverer, ledger))
         return Control(ledger, endpoint, metrics, deliverer, clock)

@@ -114,7 +114,7 @@ async def test_a_final_refusal_is_a_dead_letter_at_once(status, receiver, start_
     assert control.ledger.decision(decision.decision_id).state is DecisionState.EXPIRED
     kinds = [one.kind for one in control.ledger.events(0, 2**62)]
     assert "dead_letter" in kinds
-    assert control.ledger.next_due_unix_nano() is None
+    assert control.ledger.outbox.next_due_unix_nano() is None
 
 
 async def test_nothing_is_sent_after_the_end(receiver, start_control, wait):
@@ -231,7 +231,7 @@ async def test_a_superseded_request_that_was_accepted_counts_as_delivered(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     control = await start_control(f"http://127.0.0.1:{runner.addresses[0][1]}/hook")
     older = control.decide()
-    await wait(lambda: control.ledger.next_due_unix_nano() is None)
+    await wait(lambda: control.ledger.outbox.next_due_unix_nano() is None)
     control.decide()
     assert control.delivery(older).state is DeliveryState.DEAD
     release.set()
@@ -353,7 +353,7 @@ async def test_advice_is_not_sent(receiver, start_control, wait):
     command = control.decide("other")
     await wait(lambda: control.delivery(command).state is DeliveryState.DELIVERED)
     assert advice.state is DecisionState.ADVISED
-    assert control.ledger.deliveries(advice.decision_id) == []
+    assert control.ledger.outbox.deliveries(advice.decision_id) == []
     assert len(receiver.requests) == 1
 
 
@@ -383,7 +383,7 @@ async def test_stopping_lets_a_quick_answer_be_recorded(receiver, start_control,
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     control = await start_control(f"http://127.0.0.1:{runner.addresses[0][1]}/hook")
     decision = control.decide()
-    await wait(lambda: control.ledger.next_due_unix_nano() is None)
+    await wait(lambda: control.ledger.outbox.next_due_unix_nano() is None)
     stopping = asyncio.create_task(control.deliverer.stop())
     await asyncio.sleep(0)
     gate.set()

@@ -93,7 +93,7 @@ def test_a_held_rollback_leaves_the_queued_one_alone(guarded):
     second = guarded.conclude("bad-2")
     assert (second.mode, second.state, second.supersedes) == ("advise", DecisionState.ADVISED, None)
     assert "under way in demo" in second.summary
-    (delivery,) = guarded.ledger.deliveries()
+    (delivery,) = guarded.ledger.outbox.deliveries()
     assert (delivery.decision_id, delivery.state) == (first.decision_id, DeliveryState.PENDING)
     (held,) = [e for e in guarded.ledger.events(0, 2**62) if e.kind == "guard_held"]
     assert held.title.startswith("Held for people: rollback of playback (in_flight_limit)")
@@ -143,7 +143,7 @@ def test_a_locked_environment_is_left_alone_and_others_are_not(guarded):
 def test_the_switch_holds_decisions(guarded):
     guarded.switch.path.write_text("no more")
     assert "kill switch is thrown: no more" in guarded.conclude().summary
-    assert guarded.ledger.deliveries() == []
+    assert guarded.ledger.outbox.deliveries() == []
 
 
 async def test_the_switch_stops_what_is_queued_and_it_is_never_sent(
@@ -154,18 +154,18 @@ async def test_the_switch_stops_what_is_queued_and_it_is_never_sent(
         "deployer", receiver.url, secret_file, ("127.0.0.0/8",), plain_http=False
     )
     metrics = Metrics(CollectorRegistry())
-    deliverer = Deliverer(made.ledger, endpoint, made.clock, np.random.default_rng(1), metrics)
+    deliverer = Deliverer(made.ledger, [endpoint], made.clock, np.random.default_rng(1), metrics)
     decision = made.conclude()
     made.switch.of_service("playback").write_text("not this one")
     await deliverer.start()
     try:
-        await wait(lambda: made.ledger.deliveries()[0].state is DeliveryState.DEAD)
+        await wait(lambda: made.ledger.outbox.deliveries()[0].state is DeliveryState.DEAD)
         made.switch.of_service("playback").unlink()
         other = made.conclude(service="home")
         await wait(lambda: made.ledger.decision(other.decision_id).delivered_unix_nano)
     finally:
         await deliverer.stop()
-    (delivery,) = made.ledger.deliveries(decision.decision_id)
+    (delivery,) = made.ledger.outbox.deliveries(decision.decision_id)
     assert delivery.dead_reason == "the kill switch is thrown: not this one"
     assert delivery.attempts == ()
     assert made.ledger.decision(decision.decision_id).state is DecisionState.EXPIRED

@@ -95,7 +95,7 @@ async def test_killed_while_the_request_is_under_way(
     assert second.terminate() == 0
     ledger = open_ledger()
     assert len(ledger.decisions()) == 1
-    (row,) = ledger.deliveries()
+    (row,) = ledger.outbox.deliveries()
     assert row.state is DeliveryState.DELIVERED
     assert row.webhook_id == two.headers["webhook-id"]
     assert [attempt.status for attempt in row.attempts] == [200], "the killed one is not recorded"
@@ -118,7 +118,7 @@ def test_decisions_reported_as_committed_survive_any_kill(commit, tmp_path, open
     with ledger.database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
     decisions = {one.decision_id for one in ledger.decisions(10_000)}
-    rows = [one.decision_id for one in ledger.deliveries(limit=10_000)]
+    rows = [one.decision_id for one in ledger.outbox.deliveries(limit=10_000)]
     assert len(committed) >= 12
     assert set(committed) <= decisions
     # At most one per kill was committed and not yet told.

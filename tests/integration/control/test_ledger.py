@@ -18,6 +18,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from analysis.decisions.database import MIGRATIONS
+from analysis.decisions.outbox import Busy
+from analysis.decisions.outbox_desk import Taken
 from analysis.decisions.records import Attempt, DecisionDraft, SloPoint
 from analysis.decisions.states import Action, CanaryState, DecisionState, DeliveryState
 from analysis.decisions.tables import events, metadata
@@ -27,7 +29,6 @@ from analysis.errors import (
     LedgerFullError,
     LedgerUnavailableError,
     SchemaMismatchError,
-    StaleLeaseError,
     StartError,
     UnknownRecordError,
 )
@@ -44,6 +45,10 @@ def clock():
 @pytest.fixture
 def ledger(open_ledger, clock):
     return open_ledger(clock)
+
+
+def expired(ledger, now):
+    return ledger.outbox.lease_due(now, 60, 0).expired
 
 
 def kinds(ledger):
@@ -343,7 +348,7 @@ def test_what_is_unknown_is_named(ledger):
 def test_a_decision_and_its_row_are_one(ledger, helpers, clock, tmp_path):
     """Digests, sequence, body and row fit together; the evidence can be digested anew."""
     decision = helpers.decide(ledger, clock, 1)
-    (lease,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     data = json.loads(lease.body)["data"]
     assert data["decision_id"] == decision.decision_id == lease.decision_id
     assert data["sequence"] == decision.sequence == 1
@@ -409,67 +414,66 @@ def test_nothing_is_leased_at_or_after_its_end(ledger, helpers, clock):
     """A nanosecond before the end it can be taken, at the end no more, only buried."""
     decision = helpers.decide(ledger, clock, 1)
     end = decision.expires_unix_nano
-    assert ledger.lease_due(end, 60, 10) == []
-    (lease,) = ledger.lease_due(end - 1, 60, 10)
-    assert ledger.expire_due(end) == 0, "under way: its answer may still come"
-    ledger.give_back(lease)
-    assert ledger.expire_due(end - 1) == 0
-    assert ledger.expire_due(end) == 1
+    (lease,) = ledger.outbox.lease_due(end - 1, 60, 10).leases
+    assert expired(ledger, end) == 0, "under way: its answer may still come"
+    assert ledger.outbox.record([ledger.outbox.unsent(lease)]) == [True]
+    assert expired(ledger, end - 1) == 0
+    assert ledger.outbox.lease_due(end, 60, 10) == Taken(1, ())
     assert ledger.decision(decision.decision_id).state is DecisionState.EXPIRED
 
 
 def test_giving_back_after_the_end_buries(ledger, helpers, clock):
     """A lease that could not be used in time leaves nothing behind that waits."""
     decision = helpers.decide(ledger, clock, 1)
-    (lease,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     clock.advance(901)
-    ledger.give_back(lease)
-    (row,) = ledger.deliveries(decision.decision_id)
+    assert ledger.outbox.record([ledger.outbox.unsent(lease)]) == [True]
+    (row,) = ledger.outbox.deliveries(decision.decision_id)
     assert (row.state, row.attempts) == (DeliveryState.DEAD, ())
 
 
 def test_a_failed_attempt_does_not_revive_what_was_superseded(ledger, helpers, clock):
     """The older row stays dead when its request fails after a newer decision came."""
     older = helpers.decide(ledger, clock, 1)
-    (lease,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     newer = helpers.decide(ledger, clock, 2)
     assert newer.supersedes == older.decision_id
     attempt = Attempt(clock.wall_unix_nano(), 500, "x", 0.1)
-    due = ledger.deliveries(older.decision_id)[0].due_unix_nano
-    ledger.record_attempt(lease, attempt, "http://127.0.0.1:9/x", due + 10**9)
-    (row,) = ledger.deliveries(older.decision_id)
+    due = ledger.outbox.deliveries(older.decision_id)[0].due_unix_nano
+    later = ledger.outbox.failed(lease, attempt, "http://127.0.0.1:9/x", due + 10**9)
+    assert ledger.outbox.record([later]) == [True]
+    (row,) = ledger.outbox.deliveries(older.decision_id)
     assert (row.state, row.dead_reason) == (
         DeliveryState.DEAD,
         f"superseded by {newer.decision_id}",
     )
     assert row.due_unix_nano == due
-    (next_lease,) = ledger.lease_due(clock.wall_unix_nano() + 10**10, 60, 10)
+    (next_lease,) = ledger.outbox.lease_due(clock.wall_unix_nano() + 10**10, 60, 10).leases
     assert next_lease.decision_id == newer.decision_id
 
 
 def test_a_lost_lease_writes_nothing(ledger, helpers, clock):
     """After a minute somebody else has it; the first holder's late answer is refused."""
     decision = helpers.decide(ledger, clock, 1)
-    (old,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (old,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     clock.advance(60)
-    (new,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (new,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     attempt = Attempt(clock.wall_unix_nano(), 202, None, 0.1)
-    with pytest.raises(StaleLeaseError):
-        ledger.record_delivered(old, attempt, "x")
-    with pytest.raises(StaleLeaseError):
-        ledger.dead_letter(old, attempt, "x", "x")
-    assert ledger.deliveries(decision.decision_id)[0].attempts == ()
-    ledger.record_delivered(new, attempt, "x")
-    assert ledger.deliveries(decision.decision_id)[0].state is DeliveryState.DELIVERED
+    desk = ledger.outbox
+    late = [desk.delivered(old, attempt, "x"), desk.dead(old, attempt, "x", "x"), desk.unsent(old)]
+    assert desk.record(late) == [False, False, False]
+    assert ledger.outbox.deliveries(decision.decision_id)[0].attempts == ()
+    assert desk.record([late[0], desk.delivered(new, attempt, "x")]) == [False, True]
+    assert ledger.outbox.deliveries(decision.decision_id)[0].state is DeliveryState.DELIVERED
 
 
 def test_leases_of_a_dead_process_are_over(ledger, open_ledger, helpers, clock):
     """The next process takes the row at once, with the same id and bytes."""
     helpers.decide(ledger, clock, 1)
-    (old,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (old,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     ledger.close()
     again = open_ledger(clock)
-    (new,) = again.lease_due(clock.wall_unix_nano(), 60, 10)
+    (new,) = again.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     assert (new.webhook_id, new.body) == (old.webhook_id, old.body)
     assert new.token != old.token
 
@@ -477,18 +481,19 @@ def test_leases_of_a_dead_process_are_over(ledger, open_ledger, helpers, clock):
 def test_busy_lanes_are_left_alone_whatever_the_clock_says(ledger, helpers, clock):
     """The wall clock jumped over the lease's end; the caller knows better."""
     helpers.decide(ledger, clock, 1)
-    (lease,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     clock.step_wall(120)
-    assert ledger.lease_due(clock.wall_unix_nano(), 60, 10, [lease.lane]) == []
+    assert ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10, Busy((lease.lane,))).leases == ()
 
 
 def test_the_receivers_word(ledger, helpers, clock):
     """Acknowledged, completed, confirmed; each with its time, a history line and an event."""
     decision = helpers.decide(ledger, clock, 1)
     assert ledger.awaiting_confirmation() == []
-    (lease,) = ledger.lease_due(clock.wall_unix_nano(), 60, 10)
+    (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 10).leases
     now = clock.wall_unix_nano()
-    ledger.record_delivered(lease, Attempt(now, 202, None, 0.0), "http://127.0.0.1:9/x")
+    accepted = Attempt(now, 202, None, 0.0)
+    ledger.outbox.record([ledger.outbox.delivered(lease, accepted, "http://127.0.0.1:9/x")])
     assert [d.decision_id for d in ledger.awaiting_confirmation()] == [decision.decision_id]
     clock.advance(1)
     t1 = clock.wall_unix_nano()
@@ -532,7 +537,7 @@ def test_a_late_report_lifts_an_expired_decision(ledger, helpers, clock):
     """The receiver accepted at the last moment and our side missed it: its word counts."""
     decision = helpers.decide(ledger, clock, 1)
     clock.advance(901)
-    ledger.expire_due(clock.wall_unix_nano())
+    assert expired(ledger, clock.wall_unix_nano()) == 1
     late = ledger.report_status(decision.decision_id, "completed", clock.wall_unix_nano(), "")
     assert late.state is DecisionState.COMPLETED
 

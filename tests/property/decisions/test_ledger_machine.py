@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import Arm, Attempt, DecisionDraft, Declaration
 from analysis.decisions.states import Action, CanaryState, DecisionState, DeliveryState
-from analysis.errors import ConflictError, IllegalMoveError, StaleLeaseError
+from analysis.errors import ConflictError, IllegalMoveError
 from analysis.webhooks.events import Addressing
 from telemetry.clock import FixedClock
 
@@ -156,7 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=leases, limit=st.integers(1, 3))
     def lease(self, limit):
-        taken = self.ledger.lease_due(self.now(), LEASE_S, limit)
+        taken = self.ledger.outbox.lease_due(self.now(), LEASE_S, limit).leases
         assert len(taken) <= limit
         assert len({one.lane for one in taken}) == len(taken)
         for one in taken:
@@ -177,10 +177,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """Only the newest lease of a living process counts, and it counts once."""
         attempt = Attempt(self.now(), 202 if answer == "delivered" else 500, "x", 0.01)
         if self.tokens.get(lease.webhook_id) != lease.token:
-            with pytest.raises(StaleLeaseError):
-                self.record(lease, attempt, answer)
+            assert self.record(lease, attempt, answer) == [False]
             return
-        self.record(lease, attempt, answer)
+        assert self.record(lease, attempt, answer) == [True]
         if answer == "delivered":
             self.ended[lease.webhook_id] = DeliveryState.DELIVERED
         if answer == "dead":
@@ -188,28 +187,26 @@ class LedgerMachine(RuleBasedStateMachine):
         del self.tokens[lease.webhook_id]
         if self.holders.get(lease.lane, ("", 0))[0] == lease.webhook_id:
             del self.holders[lease.lane]
-        with pytest.raises(StaleLeaseError):
-            self.record(lease, attempt, answer)
+        assert self.record(lease, attempt, answer) == [False]
 
     def record(self, lease, attempt, answer):
-        if answer == "delivered":
-            self.ledger.record_delivered(lease, attempt, "http://127.0.0.1:9/hook")
-        elif answer == "retry":
-            due = self.now() + 5 * 10**9
-            self.ledger.record_attempt(lease, attempt, "http://127.0.0.1:9/hook", due)
-        elif answer == "dead":
-            self.ledger.dead_letter(lease, attempt, "http://127.0.0.1:9/hook", "422")
-        else:
-            self.ledger.give_back(lease)
+        desk, url = self.ledger.outbox, "http://127.0.0.1:9/hook"
+        results = {
+            "delivered": desk.delivered(lease, attempt, url),
+            "retry": desk.failed(lease, attempt, url, self.now() + 5 * 10**9),
+            "dead": desk.dead(lease, attempt, url, "422"),
+            "nothing": desk.unsent(lease),
+        }
+        return desk.record([results[answer]])
 
     @rule()
     def expire(self):
         """What is over is buried, unless its request is under way."""
-        self.ledger.expire_due(self.now())
+        self.ledger.outbox.lease_due(self.now(), LEASE_S, 0)
         under_way = {
             webhook_id for webhook_id, until in self.holders.values() if until > self.now()
         }
-        for row in self.ledger.deliveries(limit=500):
+        for row in self.ledger.outbox.deliveries(limit=500):
             is_over = row.expires_unix_nano <= self.now()
             if row.state is DeliveryState.PENDING and is_over:
                 assert row.webhook_id in under_way
@@ -227,14 +224,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.tokens.clear()
         due = {
             one.webhook_id
-            for one in self.ledger.deliveries(limit=500)
+            for one in self.ledger.outbox.deliveries(limit=500)
             if one.state is DeliveryState.PENDING
             and one.due_unix_nano <= self.now() < one.expires_unix_nano
         }
-        taken = self.ledger.lease_due(self.now(), LEASE_S, 10)
+        taken = self.ledger.outbox.lease_due(self.now(), LEASE_S, 10).leases
         assert {one.webhook_id for one in taken} == due
-        for one in taken:
-            self.ledger.give_back(one)
+        self.ledger.outbox.record([self.ledger.outbox.unsent(one) for one in taken])
 
     # --- reports ----------------------------------------------------------------------------
 
@@ -290,7 +286,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         decisions = self.ledger.decisions(500)
         rows: dict[str, list] = {}
-        for row in self.ledger.deliveries(limit=500):
+        for row in self.ledger.outbox.deliveries(limit=500):
             rows.setdefault(row.decision_id, []).append(row)
         for decision in decisions:
             assert len(rows.get(decision.decision_id, [])) == (decision.mode == "act")
@@ -311,7 +307,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """What was delivered stays so; an expired decision has a dead row, never a pending one."""
         if not hasattr(self, "ledger"):
             return
-        rows = {one.webhook_id: one for one in self.ledger.deliveries(limit=500)}
+        rows = {one.webhook_id: one for one in self.ledger.outbox.deliveries(limit=500)}
         for webhook_id, state in self.ended.items():
             if state is DeliveryState.DELIVERED:
                 assert rows[webhook_id].state is DeliveryState.DELIVERED

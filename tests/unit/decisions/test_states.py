@@ -21,10 +21,10 @@ requested acknowledged | requested completed | requested confirmed | requested e
 requested unconfirmed
 acknowledged completed | acknowledged confirmed | acknowledged unconfirmed
 completed confirmed | completed unconfirmed
-expired acknowledged | expired completed
+expired acknowledged | expired completed | expired requested
 unconfirmed confirmed
 """
-LEGAL_DELIVERY = "pending delivered | pending dead | dead delivered"
+LEGAL_DELIVERY = "pending delivered | pending dead | dead delivered | dead pending"
 
 
 def pairs(text: str) -> set[tuple[str, str]]:
