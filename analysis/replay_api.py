@@ -19,7 +19,17 @@ _NOT_JUDGED: Final = "it has no look yet, so there is nothing to judge again"
 
 
 def add_replay(app: FastAPI, desk: Desk) -> None:
-    """Add ``/api/v1/canaries/{deployment_id}/replay``."""
+    """Add the routes below ``/api/v1/canaries/{deployment_id}``."""
+
+    @app.get("/api/v1/canaries/{deployment_id}/rule")
+    async def rule(request: Request, deployment_id: str) -> Response:
+        """The text of the rule it is judged by; empty before the first look."""
+
+        def work() -> tuple[int, Any]:
+            record = desk.ledger.canary(deployment_id)
+            return 200, {"text": record.config_text, "digest": record.rule_digest}
+
+        return await desk.read(request, work)
 
     @app.get("/api/v1/canaries/{deployment_id}/replay")
     async def judged_again(request: Request, deployment_id: str) -> Response:

@@ -204,6 +204,8 @@ def _of_metric(metric: MetricConfig, where: str, path: Path) -> Iterator[Problem
         yield problem("name", "a name without braces")
     if metric.pass_margin <= metric.fail_margin:
         yield problem("pass_margin", f"more than fail_margin = {metric.fail_margin:g}")
+    if metric.kind is MetricKind.COUNT and metric.pass_margin >= 1:
+        yield problem("pass_margin", "less than 1: it is a difference of shares")
     if metric.kind is MetricKind.COUNT and not (metric.good_values and metric.bad_values):
         yield problem("bad_values", "good and bad values")
     if metric.split_by and metric.splits_max == 0:

@@ -64,6 +64,7 @@ def test_the_shipped_rule_loads_and_names_itself():
         ('bad_values: ["failure_technical"]', "bad_values: [1]", "bad_values"),
         ("weight: 0.6", "weight: 0", "weight"),
         ("weight: 0.6", "pass_margin: 0.001", "pass_margin"),
+        ("weight: 0.6", "pass_margin: 1.5", "pass_margin"),
         ("splits_max: 5", "splits_max: 0", "splits_max"),
         ("slo_bad_ratio: 0.05", "slo_bad_ratio: 0", "slo_bad_ratio"),
         ("critical: true", "critical: 1", "critical"),
