@@ -36,6 +36,7 @@ from analysis.outbox_api import add_outbox
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.runner import Rules, Runner, load_rules
+from analysis.slo_api import Looker, add_looking_back
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
 from analysis.webhooks.signing import read_secrets
@@ -130,6 +131,7 @@ async def _serve(
         app = _application(desk)
         add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
         add_kayenta(app, desk, kept, executions)
+        add_looking_back(app, Looker(desk, reader, rules.objectives))
         stop = asyncio.Event()
         looking = asyncio.create_task(runner.run(stop), name="runner")
         try:

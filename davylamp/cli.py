@@ -32,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_python()
         if options.command == "slo":
-            from davylamp import slo_cli  # noqa: PLC0415
+            from davylamp import slo_cli, slo_live_cli  # noqa: PLC0415
 
+            if options.slo_command in slo_live_cli.COMMANDS:
+                return slo_live_cli.run(options, config.load_settings(options.config))
             return slo_cli.run(options)
         if options.command == "canary":
             from davylamp import canary_cli  # noqa: PLC0415

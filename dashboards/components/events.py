@@ -30,6 +30,7 @@ GLYPHS: Final[Mapping[str, str]] = {
     "unconfirmed": "?",
     "anomaly": "≋",
     "slo_alert": "!",
+    "slo_freeze": "❄",
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(
