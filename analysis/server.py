@@ -24,6 +24,7 @@ import telemetry
 from analysis.access import scope_of
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
+from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.errors import SecretError, StartError
@@ -132,6 +133,7 @@ async def _serve(
         add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
+        add_corrections(app, desk, [one.name for one in rules.objectives])
         stop = asyncio.Event()
         looking = asyncio.create_task(runner.run(stop), name="runner")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final
 
@@ -20,10 +21,11 @@ from analysis.reading.errors import ReadingError
 from analysis.reading.steps import SECOND_NS
 from analysis.runner.objective_past import MAX_SLICES, STEPS_S, read_past
 from analysis.slo import period_report
-from analysis.slo.looking_back import explained, report_row, slices_that_fit, what_if
+from analysis.slo.correction_book import excluded_spans
+from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
 from analysis.slo.objectives import Objective
+from analysis.slo.openslo.corrections import CorrectionError
 from analysis.slo.openslo.errors import OpenSloError
-from analysis.slo.openslo.sliced_past import SlicedPast
 from analysis.slo.openslo.time_windows import Period
 
 Text = Annotated[str | None, Query()]
@@ -56,7 +58,7 @@ class Looker:
         """The present, whole seconds."""
         return self.desk.clock.wall_unix_nano() // SECOND_NS
 
-    async def past(self, objective: Objective, period: Period) -> SlicedPast:
+    async def past(self, objective: Objective, period: Period) -> Past:
         """With as much before the period as its alerts look back. Raises AnalysisError."""
         windows = objective.policy.windows
         before_s = max((one.long_window_s for one in windows), default=0)
@@ -69,10 +71,15 @@ class Looker:
             )
         end = min(period.end_unix_s, self.now_unix_s() - SETTLE_S)
         whole = Period(period.start_unix_s - before_s, end)
+        corrections = self.desk.ledger.corrections
+        known = await asyncio.to_thread(corrections.in_force, self.desk.clock.wall_unix_nano())
         try:
-            return await read_past(self._client, objective, whole, slice_s)
+            counts = await read_past(self._client, objective, whole, slice_s)
+            return Past(counts, excluded_spans(known, objective.name, whole))
         except ReadingError as error:
             raise LedgerUnavailableError(f"the collector cannot be read: {error}") from error
+        except CorrectionError as error:
+            raise BadRequestError(str(error), accepted="a shorter period") from error
 
     async def answer(
         self, request: Request, read: Callable[[], Awaitable[Callable[[], Any]]]

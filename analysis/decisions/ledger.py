@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from analysis.decisions import canaries, commands, deciding, guard_store, outbox, timeline, totals
 from analysis.decisions.canaries import JudgedLook
+from analysis.decisions.correction_store import CorrectionStore
 from analysis.decisions.database import Database
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
@@ -54,6 +55,7 @@ class Ledger:
         self._addressing = addressing
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
+        self.corrections = CorrectionStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()

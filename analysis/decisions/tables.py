@@ -195,6 +195,21 @@ slo_points = Table(
     Column("burn_rate_long", Float, nullable=True),
 )
 
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("correction_id", String(64), primary_key=True),
+    Column("made_unix_nano", BigInteger, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("category", String(64), nullable=False),
+    # Names of objectives as a JSON list; empty = all of them.
+    Column("objectives_json", Text, nullable=False),
+    Column("when_json", Text, nullable=False),
+    # Never deleted: withdrawn by somebody, for a reason.
+    Column("withdrawn_json", Text, nullable=True),
+)
+
 barred_digests = Table(
     "barred_digests",
     metadata,

@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
+import numpy as np
+
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import BudgetTerms, DataRules, Missing, budget
 from analysis.slo.openslo.exact import exact
 from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.policy_replay import episodes, firing
-from analysis.slo.openslo.sliced_past import SlicedPast
+from analysis.slo.openslo.sliced_past import Flags, SlicedPast
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import WindowSum
 
@@ -67,12 +69,43 @@ def slices_that_fit(
     return None
 
 
-def explained(objective: Objective, past: SlicedPast, now_unix_s: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Counts, and the spans of them that do not count."""
+
+    counts: SlicedPast
+    excluded: tuple[Period, ...] = ()
+
+    def marks(self, period: Period) -> Flags:
+        """Slices of a period that an excluded span touches."""
+        whole = self.counts.over(period)
+        flags = np.zeros(len(whole.good), dtype=np.bool_)
+        for span in self.excluded:
+            first = (span.start_unix_s - whole.start_unix_s) // whole.slice_s
+            end = -((whole.start_unix_s - span.end_unix_s) // whole.slice_s)
+            flags[max(first, 0) : max(end, 0)] = True
+        return flags
+
+    def seen_by_alerts(self) -> SlicedPast:
+        """What is excluded is time nobody reported for, so without failures."""
+        counts = self.counts
+        period = Period(counts.start_unix_s, counts.end_unix_s)
+        kept = ~self.marks(period)
+        return replace(
+            counts,
+            good=counts.good * kept,
+            bad=counts.bad * kept,
+            reported=counts.reported & kept,
+        )
+
+
+def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, Any]:
     """Every number of the objective with its formula and what stands in it."""
-    end = min(past.end_unix_s, now_unix_s)
+    end = min(past.counts.end_unix_s, now_unix_s)
     period = Period(end - objective.window_s, end)
     found = _budget(objective, past, period, now_unix_s)
-    whole = past.over(period)
+    seen = past.seen_by_alerts()
+    whole = seen.over(period)
     bad, total = int(whole.bad.sum()), int(whole.good.sum() + whole.bad.sum())
     allowed = exact(objective.target_ratio)
     numbers = [_number("total", total, "good + bad", f"{total - bad} + {bad}")]
@@ -104,7 +137,7 @@ def explained(objective: Objective, past: SlicedPast, now_unix_s: int) -> dict[s
         "objective_ratio": objective.target_ratio,
         "from_unix_nano": period.start_unix_s * 1_000_000_000,
         "to_unix_nano": period.end_unix_s * 1_000_000_000,
-        "slice_s": past.slice_s,
+        "slice_s": past.counts.slice_s,
         "inputs": {
             "metric": objective.total.metric,
             "attribute": objective.total.attribute,
@@ -115,13 +148,15 @@ def explained(objective: Objective, past: SlicedPast, now_unix_s: int) -> dict[s
         "slices": len(whole.good),
         "slices_reported": int(whole.reported.sum()),
         "covered_ratio": float(found.covered_ratio),
+        "excluded_s": found.excluded_s,
+        "excluded": _spans_json(past, period),
         "numbers": numbers,
-        "alerts": [_alert(objective, past, window, end) for window in objective.policy.windows],
+        "alerts": [_alert(objective, seen, window, end) for window in objective.policy.windows],
     }
 
 
 def what_if(
-    objective: Objective, past: SlicedPast, period: Period, target_ratio: float, now_unix_s: int
+    objective: Objective, past: Past, period: Period, target_ratio: float, now_unix_s: int
 ) -> dict[str, Any]:
     """The alerts and the budget the objective had in the period, and would have had."""
     changed = replace(objective, target_ratio=target_ratio)
@@ -135,9 +170,7 @@ def what_if(
     }
 
 
-def suggested(
-    objective: Objective, past: SlicedPast, period: Period, now_unix_s: int
-) -> float | None:
+def suggested(objective: Objective, past: Past, period: Period, now_unix_s: int) -> float | None:
     """The strictest target of the ladder that would have left a quarter of its budget and paged
     nobody; None when there is none, or too little was seen to say.
     """
@@ -151,9 +184,7 @@ def suggested(
     return None
 
 
-def report_row(
-    objective: Objective, past: SlicedPast, period: Period, now_unix_s: int
-) -> dict[str, Any]:
+def report_row(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
     """One objective in one period, for a report."""
     return {
         "name": objective.name,
@@ -163,9 +194,7 @@ def report_row(
     }
 
 
-def _outcome(
-    objective: Objective, past: SlicedPast, period: Period, now_unix_s: int
-) -> dict[str, Any]:
+def _outcome(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
     found = _budget(objective, past, period, now_unix_s)
     alerts = list(_alerts(objective, past, period))
     counts: dict[str, int] = {}
@@ -180,21 +209,23 @@ def _outcome(
             None if found.remaining_ratio is None else float(found.remaining_ratio)
         ),
         "covered_ratio": float(found.covered_ratio),
+        "excluded_s": found.excluded_s,
         "data_state": str(found.state),
         "alert_counts": counts,
         "alerts": [alert.to_json() for alert in alerts[:MAX_TOLD]],
     }
 
 
-def _alerts(objective: Objective, past: SlicedPast, period: Period) -> Iterator[Alert]:
+def _alerts(objective: Objective, past: Past, period: Period) -> Iterator[Alert]:
     """In order; pairs of one severity that fire together are one alert, as they are told."""
     budget_ratio = 1 - exact(objective.target_ratio)
+    counts = past.seen_by_alerts()
     found: list[Alert] = []
     for window in objective.policy.windows:
-        flags = firing(past, window, budget_ratio, objective.policy.guard)
+        flags = firing(counts, window, budget_ratio, objective.policy.guard)
         for one in episodes(flags):
-            start = past.start_unix_s + (one.first + 1) * past.slice_s
-            end = past.start_unix_s + (one.last + 2) * past.slice_s
+            start = counts.start_unix_s + (one.first + 1) * counts.slice_s
+            end = counts.start_unix_s + (one.last + 2) * counts.slice_s
             if start < period.end_unix_s and end > period.start_unix_s:
                 found.append(Alert(window.severity, start, end, window))
     found.sort(key=lambda alert: (alert.severity, alert.start_unix_s))
@@ -208,10 +239,22 @@ def _alerts(objective: Objective, past: SlicedPast, period: Period) -> Iterator[
     yield from sorted(joined, key=lambda alert: alert.start_unix_s)
 
 
-def _budget(objective: Objective, past: SlicedPast, period: Period, now_unix_s: int) -> Any:
+def _budget(objective: Objective, past: Past, period: Period, now_unix_s: int) -> Any:
     terms = BudgetTerms(BudgetingMethod.OCCURRENCES, exact(objective.target_ratio))
-    rules = DataRules(Missing.IGNORED, Missing.IGNORED, COVERED_MIN, max(60, 3 * past.slice_s))
-    return budget(past, terms, rules, period, now_unix_s)
+    stale_s = max(60, 3 * past.counts.slice_s)
+    rules = DataRules(Missing.IGNORED, Missing.IGNORED, COVERED_MIN, stale_s)
+    return budget(past.counts, terms, rules, period, now_unix_s, past.marks(period))
+
+
+def _spans_json(past: Past, period: Period) -> list[dict[str, int]]:
+    return [
+        {
+            "from_unix_nano": span.start_unix_s * 1_000_000_000,
+            "to_unix_nano": span.end_unix_s * 1_000_000_000,
+        }
+        for span in past.excluded
+        if span.start_unix_s < period.end_unix_s and span.end_unix_s > period.start_unix_s
+    ]
 
 
 def _alert(

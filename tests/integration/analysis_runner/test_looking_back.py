@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.runner.objective_past import read_past
-from analysis.slo.looking_back import explained, what_if
+from analysis.slo.looking_back import Past, explained, what_if
 from analysis.slo.objectives import load_objectives, shipped_text
 from analysis.slo.openslo.time_windows import Period
 
@@ -37,9 +37,9 @@ async def test_what_was_sent_is_what_is_counted(stage, hour):
     assert 0.9 * sent < total <= sent
     assert 0.3 < past.bad.sum() / total * 3 < 0.7
     assert past.reported.sum() in (12, 13)
-    found = explained(hour, past, end_s)
+    found = explained(hour, Past(past), end_s)
     assert found["slices_reported"] == past.reported.sum()
     assert found["data_state"] == "gap"
-    asked = what_if(hour, past, Period(end_s - 600, end_s), 0.5, end_s)
+    asked = what_if(hour, Past(past), Period(end_s - 600, end_s), 0.5, end_s)
     assert asked["what_if"]["alert_counts"] == {}
     assert asked["suggested_objective_ratio"] is None, "too little was seen"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.slo.looking_back import (
+    Past,
     explained,
     report_row,
     slices_that_fit,
@@ -43,14 +44,14 @@ OBJECTIVE = Objective(
 )
 
 
-def day(bad_per_slice=0, outage=()):
+def day(bad_per_slice=0, outage=(), excluded=()):
     """30 hours of 100 events a minute; ``outage`` = (first minute, minutes, bad of 100)."""
     size = 30 * 60
     bad = np.full(size, bad_per_slice)
     if outage:
         first, minutes, count = outage
         bad[first : first + minutes] = count
-    return sliced_past(START_S, SLICE_S, 100 - bad, bad)
+    return Past(sliced_past(START_S, SLICE_S, 100 - bad, bad), tuple(excluded))
 
 
 END_S = START_S + 30 * HOUR_S
@@ -79,7 +80,7 @@ def test_an_alert_that_fires_says_why_and_agrees_with_the_running_one():
     assert [alert["fires"] for alert in found["alerts"]] == [True, True]
     assert "beyond noise" in found["alerts"][0]["why"]
     tracker = SloTracker(OBJECTIVE, SLICE_S, 300)
-    for place, (good, bad) in enumerate(zip(past.good, past.bad, strict=True)):
+    for place, (good, bad) in enumerate(zip(past.counts.good, past.counts.bad, strict=True)):
         tracker.take(START_S + place * SLICE_S, int(good), int(bad))
     status, _ = tracker.evaluate(END_S * 10**9)
     assert status.firing == {"page", "ticket"}
@@ -92,7 +93,7 @@ def test_an_alert_that_fires_says_why_and_agrees_with_the_running_one():
 
 def test_without_events_nothing_is_zero():
     nobody = np.zeros(30 * 60, np.int64)
-    past = SlicedPast(START_S, SLICE_S, nobody, nobody, nobody.astype(np.bool_))
+    past = Past(SlicedPast(START_S, SLICE_S, nobody, nobody, nobody.astype(np.bool_)))
     found = explained(OBJECTIVE, past, END_S)
     numbers = {one["name"]: one["value"] for one in found["numbers"]}
     assert numbers["error_ratio"] is numbers["budget_remaining_ratio"] is None
@@ -137,3 +138,16 @@ def test_alerts_of_one_severity_that_overlap_are_one():
 )
 def test_the_finest_slices_that_fit(length_s, expected):
     assert slices_that_fit(length_s, (PAGE, TICKET), (5, 60, 300, 3_600), 10_000) == expected
+
+
+def test_an_excluded_outage_costs_nothing_and_pages_nobody():
+    """The same as if those slices had never been; what is left counts as covered."""
+    span = Period(START_S + 20 * HOUR_S - 7, START_S + 20 * HOUR_S + 1_800)
+    past = day(outage=(20 * 60, 30, 60), excluded=[span])
+    row = report_row(OBJECTIVE, past, DAY, END_S)
+    assert (row["alert_counts"], row["bad"], row["budget_remaining_ratio"]) == ({}, 0, 1.0)
+    # The slice that the span only touches is out as well.
+    assert (row["excluded_s"], row["total"]) == (31 * 60, (24 * 60 - 31) * 100)
+    assert (row["covered_ratio"], row["data_state"]) == (1.0, "covered")
+    found = explained(OBJECTIVE, past, END_S)
+    assert [one["to_unix_nano"] for one in found["excluded"]] == [span.end_unix_s * 10**9]
