@@ -21,6 +21,8 @@ from collector.access.config import AccessConfig
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+#: Shorter ones would be lost to a slow disk.
+MIN_LEADER_LEASE_S: Final = 5.0
 #: Receivers of commands; each has a breaker and a client of its own.
 MAX_ENDPOINTS: Final = 1_000
 _ENDPOINT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -77,6 +79,8 @@ class AnalysisConfig:
     otlp_endpoint: str
     #: SQLAlchemy URL of the ledger.
     database_url: str
+    #: Of a shared ledger's leader: this long after it died another process judges and delivers.
+    leader_lease_s: float
     #: The receiver of every command that none of ``endpoints`` takes.
     endpoint: EndpointConfig
     endpoints: tuple[LaneEndpointConfig, ...]
@@ -121,6 +125,11 @@ def check(config: AnalysisConfig) -> None:
     for name, value in asdict(config.guards.limits).items():
         if not value > 0:
             raise StartError(f"[analysis.guards.limits] {name} = {value} must be above 0")
+    if not config.leader_lease_s >= MIN_LEADER_LEASE_S:
+        raise StartError(
+            f"[analysis] leader_lease_s = {config.leader_lease_s} must be at least"
+            f" {MIN_LEADER_LEASE_S:g}"
+        )
     for name in ("decision_lifetime_s", "confirm_timeout_s"):
         if not getattr(config, name) > 0:
             raise StartError(f"[analysis] {name} = {getattr(config, name)} must be above 0")

@@ -7,6 +7,7 @@
     │   └── SchemaMismatchError     the database was written by another version of the tables
     ├── LedgerError
     │   ├── LedgerUnavailableError  the world: disk full, locked, gone; the same call may work later
+    │   │   └── NotLeaderError      another process leads the shared ledger
     │   ├── UnknownRecordError      no such canary, decision or delivery (HTTP 404)
     │   ├── ConflictError           other content under a known id, or a call out of order (409)
     │   ├── IllegalMoveError        a state that does not follow from the present one (HTTP 409)
@@ -41,6 +42,10 @@ class LedgerError(AnalysisError):
 
 class LedgerUnavailableError(LedgerError):
     """The database could not be read or written now; nothing of the call took effect."""
+
+
+class NotLeaderError(LedgerUnavailableError):
+    """The process does not lead the shared ledger any more; nothing of the call took effect."""
 
 
 class UnknownRecordError(LedgerError):

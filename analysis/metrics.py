@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -58,6 +58,11 @@ class Metrics:
             "davylamp_ledger_unavailable",
             "Times the ledger could not be used, by who wanted it.",
             ("user",),
+            registry=registry,
+        )
+        self.leads = Gauge(
+            "davylamp_analysis_leads",
+            "1 while this process judges and delivers, 0 while it stands by.",
             registry=registry,
         )
         self.requests = Counter(

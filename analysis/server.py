@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from analysis.config import AnalysisConfig, check
 from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
+from analysis.duty import Duty, Term
 from analysis.errors import SecretError, StartError
 from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
@@ -36,6 +37,7 @@ from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
 from analysis.outbox_api import add_outbox
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
+from analysis.runner.feedback import Feedback
 from analysis.runner.runner import Rules, Runner, load_rules
 from analysis.slo_api import Looker, add_looking_back
 from analysis.webhooks.deliver import Deliverer
@@ -50,9 +52,6 @@ logger = logging.getLogger("davylamp.analysis")
 
 #: Open requests may finish this long after SIGTERM.
 GRACEFUL_SHUTDOWN_S: Final = 1
-#: What the runner has begun may finish this long; then it is cut off, the ledger knows the rest.
-RUNNER_STOP_S: Final = 1.5
-RUNNER_CUT_OFF_S: Final = 0.3
 #: The last of our own telemetry may take this long to leave.
 TELEMETRY_STOP_S: Final = 1.0
 SERVICE_NAME: Final = "davylamp-analysis"
@@ -102,48 +101,50 @@ async def _serve(
         rng = np.random.default_rng()
         access = AccessDesk(config.access, clock)
         endpoints = (config.endpoint, *config.endpoints)
-        deliverer = Deliverer(ledger, endpoints, clock, rng, metrics)
-        registry.register(EndpointMetrics(deliverer.endpoints))
+        observed = telemetry.setup(
+            SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock
+        )
+        feedback = Feedback(observed)
+
+        def new_term(ledger: Ledger, left_s: Callable[[], float]) -> Term:
+            deliverer = Deliverer(ledger, endpoints, clock, rng, metrics, left_s=left_s)
+            runner = Runner(
+                ledger,
+                _collector(config),
+                feedback,
+                clock,
+                config.runner,
+                rules=rules,
+                modes=config.modes,
+                confirm_timeout_s=config.confirm_timeout_s,
+            )
+            return Term(deliverer, runner)
+
+        duty = Duty(ledger, new_term, clock, metrics, config.leader_lease_s)
+        registry.register(EndpointMetrics(duty.endpoints))
         desk = Desk(
             ledger,
             clock,
             metrics,
             access=access,
             secret_files=tuple(endpoint.secret_file for endpoint in endpoints),
-            is_alive=deliverer.is_alive,
-        )
-        observed = telemetry.setup(
-            SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock
-        )
-        runner = Runner(
-            ledger,
-            _collector(config),
-            observed,
-            clock,
-            config.runner,
-            rules=rules,
-            modes=config.modes,
-            confirm_timeout_s=config.confirm_timeout_s,
+            is_alive=duty.is_alive,
         )
         kept = ObjectStore(ledger.database, clock)
         # A client of its own: long range queries must not hold the judge's questions up.
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
         app = _application(desk)
-        add_outbox(app, desk, ledger.outbox, deliverer.endpoints)
+        add_outbox(app, desk, ledger.outbox, duty.endpoints)
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
-        stop = asyncio.Event()
-        looking = asyncio.create_task(runner.run(stop), name="runner")
         try:
-            await deliverer.start()
             await executions.start()
             server = _Server(_gated(app, access, metrics, config), listener)
-            return await _until_told(server, {deliverer.loop_task, looking})
+            return await _until_told(server, {duty.start()})
         finally:
-            stop.set()
-            await asyncio.gather(_end(looking), deliverer.stop(), executions.stop())
+            await asyncio.gather(duty.stop(), executions.stop())
             desk.close()
             await asyncio.to_thread(telemetry.shutdown, TELEMETRY_STOP_S)
 
@@ -160,14 +161,6 @@ async def _until_told(server: _Server, loops: set[asyncio.Task[None]]) -> int:
         if is_broken and loop.done():
             logger.error("%s has ended", loop.get_name(), exc_info=loop.exception())
     return 1 if is_broken else 0
-
-
-async def _end(looking: asyncio.Task[None]) -> None:
-    """Let the runner finish; cut it off when it does not. The ledger knows what was done."""
-    _, late = await asyncio.wait({looking}, timeout=RUNNER_STOP_S)
-    if late:
-        looking.cancel()
-        await asyncio.wait({looking}, timeout=RUNNER_CUT_OFF_S)
 
 
 def _collector(config: AnalysisConfig) -> CollectorClient:

@@ -254,7 +254,8 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
     derived = {
         "collector_url": settings.url("collector", "api_port"),
         "otlp_endpoint": settings.url("collector", "otlp_http_port"),
-        "database_url": f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
+        "database_url": settings.text("analysis", "database_url")
+        or f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
         "access": asdict(access_config(settings)),
         "guards": {"kill_switch_file": settings.state_dir / "stop"},
         "endpoint": {

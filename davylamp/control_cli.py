@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.decisions import audit
+from analysis.decisions.engines import named_driver
 from analysis.decisions.kill_switch import KillSwitch
 from davylamp.asking import ask_analysis
 from davylamp.config import Settings, analysis_config
@@ -138,7 +139,7 @@ def _verify(database_url: str, noted_text: str) -> int:
 
 def _reader(database_url: str) -> Any:
     """Reads beside the running analysis; one view of the whole log, and no writing."""
-    url = make_url(database_url)
+    url = named_driver(make_url(database_url))
     if url.get_backend_name() != "sqlite":
         return create_engine(url, isolation_level="REPEATABLE READ")
     path = Path(url.database or "")

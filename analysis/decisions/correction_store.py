@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import func, insert, select, update
 
-from analysis.decisions.database import Database
+from analysis.decisions.database import Transactions
 from analysis.decisions.records import Event
 from analysis.decisions.tables import corrections
 from analysis.decisions.timeline import add_event, dumps
@@ -27,7 +27,7 @@ MAX_CORRECTIONS: Final = 2_000
 class CorrectionStore:
     """Blocking, one transaction a call. All raise LedgerUnavailableError."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Transactions, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

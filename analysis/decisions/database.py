@@ -1,9 +1,7 @@
-"""Opening the ledger's database: pragmas, one writer, separate readers, migrations.
+"""Opening the ledger's database: one writer, separate readers, migrations.
 
-SQLite is asked for ``journal_mode=WAL`` and ``synchronous=FULL``: a commit that returned survives
-kill -9 and power loss (``NORMAL`` survives only the former). Writers take turns behind one lock
-and begin with ``BEGIN IMMEDIATE``, so that none fails half-way for a lock; readers have their own
-connections, which cannot write, and never wait.
+The writers of a process take turns behind one lock, so that none waits inside the database for
+another of its own. A SQLite file belongs to one process; a PostgreSQL database may have several.
 """
 
 from __future__ import annotations
@@ -11,15 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import alembic.command
 import alembic.util
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -30,16 +28,24 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from analysis.decisions.engines import READERS, make_engine, named_driver
 from analysis.decisions.turns import Turns
 from analysis.errors import LedgerUnavailableError, SchemaMismatchError, StartError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-#: Seconds a connection waits for another process's lock (a backup, a person with sqlite3).
-BUSY_TIMEOUT_S: Final = 5.0
-#: Connections for readers; one more waits for its turn up to READER_WAIT_S.
-READERS: Final = 4
-READER_WAIT_S: Final = 5.0
+
+class Transactions(Protocol):
+    """What the ledger needs of a database."""
+
+    @property
+    def is_shared(self) -> bool: ...
+
+    def write(self, *, is_urgent: bool = False) -> AbstractContextManager[Connection]: ...
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    def close(self) -> None: ...
 
 
 class Database:
@@ -48,22 +54,24 @@ class Database:
     def __init__(self, url: str) -> None:
         """Open, lock and migrate. Raises StartError with a sentence for the operator."""
         try:
-            parsed = make_url(url)
+            parsed = named_driver(make_url(url))
         except ArgumentError:
             raise StartError("the database URL cannot be read") from None
         self.name = parsed.render_as_string(hide_password=True)
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        #: Whether other processes may have it open too.
+        self.is_shared = parsed.get_backend_name() != "sqlite"
         self._turns = Turns()
         self._is_closed = False
         self._lock_file: int | None = None
-        if self._is_sqlite:
+        if not self.is_shared:
             if not parsed.database or parsed.database == ":memory:":
                 raise StartError("the ledger must be kept in a file, not in memory")
             self._own(Path(parsed.database))
         try:
-            self._writer = self._engine(url, size=1, is_reader=False)
-            self._readers = self._engine(url, size=READERS, is_reader=True)
+            self._writer = make_engine(parsed, size=1, is_reader=False)
+            self._readers = make_engine(parsed, size=READERS, is_reader=True)
             self._migrate()
+            self._refuse_forgetful()
         except (SQLAlchemyError, ImportError, OSError) as error:
             self.close()
             raise StartError(f"cannot open the ledger {self.name}: {_cause(error)}") from error
@@ -103,12 +111,15 @@ class Database:
         with _worldly(), self._readers.begin() as connection:
             yield connection
 
-    def pragmas(self) -> dict[str, Any]:
-        """What SQLite answers when asked for its settings (writer's connection)."""
-        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    def durability(self) -> dict[str, Any]:
+        """What the engine answers when asked for its settings (writer's connection)."""
+        names, ask = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"), "PRAGMA"
+        if self.is_shared:
+            ask = "SHOW"
+            names = ("fsync", "synchronous_commit", "lock_timeout", "statement_timeout")
         with self._turns.turn(), _worldly(), self._writer.connect() as connection:
             return {
-                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names
+                name: connection.exec_driver_sql(f"{ask} {name}").scalar_one() for name in names
             }
 
     def _refuse_when_closed(self) -> None:
@@ -131,13 +142,10 @@ class Database:
             self.close()
             raise StartError(f"cannot write the ledger {path}: {error.strerror}") from None
 
-    def _engine(self, url: str, *, size: int, is_reader: bool) -> Engine:
-        engine = create_engine(
-            url, pool_size=size, max_overflow=0, pool_timeout=READER_WAIT_S, pool_pre_ping=False
-        )
-        if self._is_sqlite:
-            _configure_sqlite(engine, is_reader=is_reader)
-        return engine
+    def _refuse_forgetful(self) -> None:
+        """A server told not to wait for its disk would lose what it has confirmed."""
+        if self.is_shared and (found := self.durability()["fsync"]) != "on":
+            raise StartError(f"the ledger {self.name} runs with fsync = {found}; accepted: on")
 
     def _migrate(self) -> None:
         config = AlembicConfig()
@@ -152,25 +160,6 @@ class Database:
                     f"the ledger {self.name} is of version {before}, which this program does not"
                     " know; was it written by a newer one?"
                 ) from None
-
-
-def _configure_sqlite(engine: Engine, *, is_reader: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself: on_begin does.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={round(BUSY_TIMEOUT_S * 1000)}")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        if is_reader:
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if is_reader else "BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -100,8 +100,7 @@ def replay(connection: Connection, webhook_id: str, by: Replay) -> None:
 
 
 def _row(connection: Connection, webhook_id: str) -> Row[Any]:
-    query = select(rows).where(rows.c.webhook_id == webhook_id).with_for_update()
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(select(rows).where(rows.c.webhook_id == webhook_id)).one_or_none()
     if row is None:
         raise UnknownRecordError(f"no delivery {webhook_id!r}")
     return row

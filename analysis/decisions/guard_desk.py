@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from analysis.decisions import guard_store
-from analysis.decisions.database import Database
+from analysis.decisions.database import Transactions
 from analysis.decisions.guard_store import Guarding, Release
 from analysis.decisions.records import Event
 from analysis.decisions.timeline import add_event
@@ -20,7 +20,7 @@ from telemetry.clock import Clock
 class GuardDesk:
     """Bars, locks and the register of known releases. Methods block; any thread may call."""
 
-    def __init__(self, database: Database, clock: Clock, guarding: Guarding | None) -> None:
+    def __init__(self, database: Transactions, clock: Clock, guarding: Guarding | None) -> None:
         self._database = database
         self._clock = clock
         self._guarding = guarding

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from analysis.decisions import canaries, commands, deciding, guard_store, outbox, timeline, totals
 from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.correction_store import CorrectionStore
-from analysis.decisions.database import Database
+from analysis.decisions.database import Database, Transactions
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox_desk import OutboxDesk
@@ -45,7 +45,7 @@ class Ledger:
 
     def __init__(
         self,
-        database: Database,
+        database: Transactions,
         clock: Clock,
         addressing: Addressing | None,
         guarding: Guarding | None = None,
@@ -75,9 +75,17 @@ class Ledger:
         ``guarding``: what may hold a command; the analysis process always has it.
         """
         database = Database(url)
-        with database.write() as connection:
-            outbox.release_leases(connection)
+        if not database.is_shared:
+            # The file is ours alone, so whoever had them is gone; else the next leader ends them.
+            with database.write() as connection:
+                outbox.release_leases(connection)
         return cls(database, clock, addressing, guarding)
+
+    def on(self, database: Transactions) -> Ledger:
+        """The same ledger through other transactions, such as a leader's; one set of listeners."""
+        other = Ledger(database, self._clock, self._addressing, self._guarding)
+        other._listeners, other._listeners_lock = self._listeners, self._listeners_lock
+        return other
 
     def close(self) -> None:
         """Close the database; the ledger cannot be used any more."""

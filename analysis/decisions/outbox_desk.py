@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from analysis.decisions import dead_letters, outbox
-from analysis.decisions.database import Database
+from analysis.decisions.database import Transactions
 from analysis.decisions.dead_letters import Letter, Replay, Search
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox import Busy
@@ -47,7 +47,7 @@ class OutboxDesk:
 
     def __init__(
         self,
-        database: Database,
+        database: Transactions,
         clock: Clock,
         guarding: Guarding | None,
         on_replay: Callable[[], None],

@@ -8,7 +8,7 @@
       lanes (sequence) ─────┤
                             └─ outbox ── attempts
     events   statuses   slo_points
-    barred_digests   known_good   environment_locks   audit (chained) ── audit_head
+    barred_digests   known_good   environment_locks   audit (chained) ── audit_head   leaders
     kayenta_objects
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
@@ -278,4 +278,15 @@ kayenta_objects = Table(
     Column("updated_unix_nano", BigInteger, nullable=False),
     Column("body_json", Text, nullable=False),
     Index(None, "kind", "status", "created_unix_nano"),
+)
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("role", String(16), primary_key=True),
+    # One higher with every new leader; its writes name it.
+    Column("fence", BigInteger, nullable=False),
+    Column("holder", String(128), nullable=False),
+    # By the database's clock.
+    Column("until_unix_nano", BigInteger, nullable=False),
 )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from analysis.decisions.database import Database
+from analysis.decisions.database import Transactions
 from analysis.decisions.tables import kayenta_objects as rows
 from analysis.kayenta_api.errors import KayentaApiError, NotFoundError, TooManyError
 from telemetry.clock import Clock
@@ -47,7 +47,7 @@ class Stored:
 class ObjectStore:
     """Methods block; any thread may call. All raise LedgerUnavailableError."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Transactions, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

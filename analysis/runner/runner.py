@@ -31,7 +31,6 @@ from analysis.slo.errors import SloError
 from analysis.slo.objectives import Objective, load_objectives
 from analysis.slo.objectives import shipped_text as shipped_slo
 from telemetry.clock import Clock
-from telemetry.provider import Telemetry
 
 logger = logging.getLogger("analysis.runner")
 
@@ -93,7 +92,7 @@ class Runner:
         self,
         ledger: Ledger,
         client: CollectorClient,
-        telemetry: Telemetry,
+        feedback: Feedback,
         clock: Clock,
         config: RunnerConfig,
         *,
@@ -107,7 +106,7 @@ class Runner:
         self._config = config
         self._rules = rules
         self._modes = modes
-        self._feedback = Feedback(telemetry)
+        self._feedback = feedback
         self._watches: dict[str, CanaryWatch] = {}
         self._log_e_values: dict[str, float] = {}
         self._late: dict[str, int] = {}
@@ -133,6 +132,9 @@ class Runner:
                 self._run_fleet(stop),
             )
         finally:
+            # Another process may go on: what stood here says nothing any more.
+            self._feedback.open_canaries({})
+            self._feedback.fleet((), ())
             await self._client.close()
 
     async def _run_fleet(self, stop: asyncio.Event) -> None:

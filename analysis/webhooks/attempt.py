@@ -59,9 +59,16 @@ def new_session(rules: Rules) -> aiohttp.ClientSession:
 
 
 async def send(
-    session: aiohttp.ClientSession, endpoint: EndpointConfig, lease: Lease, now_unix_nano: int
+    session: aiohttp.ClientSession,
+    endpoint: EndpointConfig,
+    lease: Lease,
+    now_unix_nano: int,
+    most_s: float = TOTAL_TIMEOUT_S,
 ) -> Answer:
-    """Post a command once. Never raises for the world's doing; it ends before the command does."""
+    """Post a command once. Never raises for the world's doing.
+
+    It ends before the command does, and within ``most_s`` seconds.
+    """
     try:
         keys = signing.read_secrets(endpoint.secret_file)
     except SecretError as error:
@@ -73,7 +80,7 @@ async def send(
     seconds = now_unix_nano // 1_000_000_000
     headers = signing.headers(keys, lease.webhook_id, seconds, lease.body)
     headers |= {"content-type": CONTENT_TYPE, "user-agent": USER_AGENT}
-    total_s = min(TOTAL_TIMEOUT_S, (lease.expires_unix_nano - now_unix_nano) / 1e9)
+    total_s = min(TOTAL_TIMEOUT_S, most_s, (lease.expires_unix_nano - now_unix_nano) / 1e9)
     timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S)
     try:
         async with session.post(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,7 +76,11 @@ class Deliverer:
         clock: Clock,
         rng: Generator,
         metrics: Metrics,
+        *,
+        left_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        """``left_s``: seconds for which this process may surely send."""
+        self._left_s = left_s
         self._ledger = ledger
         self._outbox = ledger.outbox
         self._recorder = Recorder(ledger.outbox, metrics)
@@ -190,6 +195,8 @@ class Deliverer:
             logger.error("a delivery failed on our side", exc_info=task.exception())
 
     async def _deliver(self, lease: Lease) -> None:
+        if self._left_s() <= 0:
+            return  # whoever leads now ends this lease and sends it
         now = self._clock.wall_unix_nano()
         if now >= lease.expires_unix_nano:
             await self._recorder.record(self._outbox.unsent(lease))
@@ -220,7 +227,9 @@ class Deliverer:
         post.breaker.begin(started_s)
         is_well: bool | None = None
         try:
-            answer = await attempts.send(post.session, post.endpoint, lease, now_unix_nano)
+            answer = await attempts.send(
+                post.session, post.endpoint, lease, now_unix_nano, self._left_s()
+            )
             is_well = answer.outcome.is_well
         finally:
             if is_well is None:

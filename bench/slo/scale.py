@@ -87,7 +87,10 @@ def evaluate_corrected(trackers: list[SloTracker]) -> float:
     end_s = START_UNIX_S + PERIOD_S
     begins = dt.datetime.fromisoformat("2026-01-01T02:00:00")
     nightly = Recurring(begins, "Europe/Berlin", 3_600, "FREQ=DAILY")
-    whens = (Once(end_s - 10 * 86_400, end_s - 10 * 86_400 + 3_600), nightly)
+    whens: tuple[Once | Recurring, ...] = (
+        Once(end_s - 10 * 86_400, end_s - 10 * 86_400 + 3_600),
+        nightly,
+    )
     said = [
         ScopedCorrection(Correction(f"c{n}", "ada", "bench", "x", 0, when), frozenset())
         for n, when in enumerate(whens)

@@ -20,6 +20,7 @@ from analysis.decisions.ledger import Ledger
 from analysis.decisions.policy import Modes
 from analysis.decisions.records import Arm, Declaration
 from analysis.reading.client import CollectorClient
+from analysis.runner.feedback import Feedback
 from analysis.runner.runner import Runner, load_rules
 from analysis.webhooks.events import Addressing
 from davylamp.config import analysis_config, load_settings
@@ -292,7 +293,7 @@ class Stage:
         self.runner = Runner(
             self.ledger,
             self.client,
-            quiet_telemetry(),
+            Feedback(quiet_telemetry()),
             self.clock,
             RUNNER,
             rules=load_rules(RUNNER, ""),

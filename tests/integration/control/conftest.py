@@ -21,12 +21,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from analysis.config import EndpointConfig
+from analysis.decisions.database import Database
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import Arm, DecisionDraft, Declaration
 from analysis.decisions.states import Action
 from analysis.metrics import Metrics
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
+from bench.rollback.postgres import Postgres, missing
 from telemetry.clock import SystemClock
 
 ROOT = Path(__file__).parents[3]
@@ -297,6 +299,31 @@ def helpers():
         secret = SECRET
 
     return Helpers
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A server of our own; every test has a database of its own in it."""
+    if reason := missing():
+        pytest.skip(reason)
+    with Postgres() as server:
+        # Made once, copied for each test.
+        Database(server.new_database()).close()
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """A migrated, empty database."""
+    return postgres.new_database("test_1")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The same test on both engines."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def clock():
 
 
 @pytest.fixture
-def ledger(open_ledger, clock):
-    return open_ledger(clock)
+def ledger(open_ledger, clock, database_url):
+    return open_ledger(clock, url=database_url)
 
 
 @pytest.fixture
@@ -116,12 +116,12 @@ def test_only_what_is_dead_is_sent_again(ledger, refuse, helpers, clock):
         ledger.outbox.replay("msg_nobody", "ada", "x")
 
 
-def test_guards_hold_a_replay_too(tmp_path, helpers, clock):
+def test_guards_hold_a_replay_too(tmp_path, helpers, clock, database_url):
     """A thrown switch and a locked environment."""
     switch = KillSwitch(tmp_path / "stop")
     guarding = Guarding(GuardLimits(1, 9, 9, 60.0, 9, 9, 60.0), switch)
     addressing = Addressing("deployer", "http://127.0.0.1:9/x", "http://127.0.0.1:1", 900.0)
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock, addressing, guarding)
+    ledger = Ledger.open(database_url, clock, addressing, guarding)
     helpers.decide(ledger, clock, 1)
     (lease,) = ledger.outbox.lease_due(clock.wall_unix_nano(), 60, 1).leases
     ledger.outbox.record([ledger.outbox.dead(lease, None, lease.url, "stopped")])

@@ -32,11 +32,11 @@ LIMITS = GuardLimits(1, 1, 3, 86_400.0, 1, 2, 600.0)
 class Guarded:
     """A ledger with guards; canaries are named by their release."""
 
-    def __init__(self, folder, helpers, clock=None, url="http://127.0.0.1:9/x") -> None:
+    def __init__(self, folder, helpers, clock=None, url="http://127.0.0.1:9/x", where=None) -> None:
         self.clock = clock or FixedClock()
         self.switch = KillSwitch(folder / "stop")
         addressing = Addressing("deployer", url, "http://127.0.0.1:1", 900.0)
-        where = f"sqlite:///{folder / 'ledger.db'}"
+        where = where or f"sqlite:///{folder / 'ledger.db'}"
         self.ledger = Ledger.open(where, self.clock, addressing, Guarding(LIMITS, self.switch))
         self._helpers = helpers
         self._count = 0
@@ -66,8 +66,8 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(tmp_path, helpers):
-    made = Guarded(tmp_path, helpers)
+def guarded(tmp_path, helpers, database_url):
+    made = Guarded(tmp_path, helpers, where=database_url)
     yield made
     made.ledger.close()
 
@@ -174,10 +174,10 @@ async def test_the_switch_stops_what_is_queued_and_it_is_never_sent(
     made.ledger.close()
 
 
-def test_every_edge_is_a_row_of_the_audit_log(guarded, tmp_path, capsys):
+def test_every_edge_is_a_row_of_the_audit_log(guarded, database_url, capsys):
     guarded.finish(guarded.conclude())
     guarded.ledger.guards.lock("demo", "ada", "freeze")
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = database_url
     assert control_cli._verify(url, "") == 0, "while the ledger is open in another process"
     head = capsys.readouterr().out.split()[-1]
     guarded.ledger.guards.release_lock("demo", "ada", "over")

@@ -1,0 +1,1 @@
+"""What people's other tools are told about decisions, in their own words."""
