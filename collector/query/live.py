@@ -50,13 +50,14 @@ class Tails:
             return error_answer(503, "busy", f"{MAX_TAILS} streams are open", "fewer, or later")
         self._open += 1
         headers = {"Cache-Control": "no-store"}
-        return StreamingResponse(self._events(request, find), 200, headers, MEDIA_TYPE)
+        # Before the first byte: what comes while the client reads it is new, too.
+        start = self._questions.clock.wall_unix_nano()
+        return StreamingResponse(self._events(request, find, start), 200, headers, MEDIA_TYPE)
 
-    async def _events(self, request: Request, find: Find) -> AsyncIterator[bytes]:
+    async def _events(self, request: Request, find: Find, start: int) -> AsyncIterator[bytes]:
         clock = self._questions.clock
         ends_s = clock.monotonic_s() + MAX_TAIL_S
         known: OrderedDict[str, None] = OrderedDict()
-        start = clock.wall_unix_nano()
         try:
             yield b"retry: 1000\n\n"
             while clock.monotonic_s() < ends_s and not await request.is_disconnected():
