@@ -84,6 +84,40 @@ class StatusBody(_Strict):
     detail: Annotated[str, StringConstraints(max_length=2_000)] = ""
 
 
+class OnceBody(_Strict):
+    """``[from, to)`` in Unix seconds."""
+
+    from_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
+    to_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
+
+
+class RecurringBody(_Strict):
+    """Spans that begin at ``start_time`` (local, without an offset) and again by an RRULE."""
+
+    start_time: Label
+    time_zone: Label
+    duration_s: Annotated[int, Field(gt=0)]
+    rule: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class CorrectionBody(_Strict):
+    """POST /api/v1/slo-corrections. No ``objectives``: all of them."""
+
+    who: Label
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    category: ShortName = "maintenance"
+    objectives: Annotated[list[Label], Field(max_length=500)] = []
+    once: OnceBody | None = None
+    recurring: RecurringBody | None = None
+
+
+class WithdrawalBody(_Strict):
+    """POST /api/v1/slo-corrections/{correction_id}/withdraw."""
+
+    who: Label
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
 def read_declaration(raw: bytes) -> Declaration:
     """A declaration. Raises BadRequestError."""
     body = _read(DeclarationBody, raw)
@@ -121,6 +155,21 @@ def read_lock(raw: bytes) -> LockBody:
 def read_replay(raw: bytes) -> ReplayBody:
     """Who sends again, and why. Raises BadRequestError."""
     return _read(ReplayBody, raw)
+
+
+def read_correction(raw: bytes) -> CorrectionBody:
+    """Time that shall not count. Raises BadRequestError."""
+    body = _read(CorrectionBody, raw)
+    if (body.once is None) == (body.recurring is None):
+        raise BadRequestError(
+            "a correction is once or recurring, one of them", accepted="once or recurring"
+        )
+    return body
+
+
+def read_withdrawal(raw: bytes) -> WithdrawalBody:
+    """Who takes a correction back, and why. Raises BadRequestError."""
+    return _read(WithdrawalBody, raw)
 
 
 def _arm(body: ArmBody) -> Arm:

@@ -102,7 +102,7 @@ class AnalysisConfig:
     decision_lifetime_s: float
     #: A delivered decision that telemetry does not show within this time is reported to people.
     confirm_timeout_s: float
-    #: TOML file with the rule canaries are judged by; empty = the shipped rule.
+    #: YAML file with the rule canaries are judged by; empty = the shipped rule.
     canary_config_path: str
     runner: RunnerConfig
     access: AccessConfig
@@ -159,7 +159,8 @@ def check(config: AnalysisConfig) -> None:
         names.append(told.endpoint_id)
     if len(set(names)) < len(names):
         raise StartError(
-            f"[[analysis.endpoints]] and [[analysis.notices]]: every endpoint_id must be another: {names}"
+            "[[analysis.endpoints]] and [[analysis.notices]]: every endpoint_id must be another: "
+            f"{names}"
         )
     _check_url("collector_url", config.collector_url)
 

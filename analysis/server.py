@@ -24,6 +24,7 @@ import telemetry
 from analysis.access import scope_of
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
+from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.duty import Duty, Term
@@ -37,8 +38,10 @@ from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
 from analysis.reading.client import CollectorClient
+from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
 from analysis.runner.runner import Rules, Runner, load_rules
+from analysis.slo_api import Looker, add_looking_back
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
 from analysis.webhooks.signing import read_secrets
@@ -139,6 +142,8 @@ async def _serve(
         add_outbox(app, desk, ledger.outbox, duty.endpoints)
         add_notices(app, desk, NoticeDesk(ledger.database, clock))
         add_kayenta(app, desk, kept, executions)
+        add_looking_back(app, Looker(desk, reader, rules.objectives))
+        add_corrections(app, desk, [one.name for one in rules.objectives])
         try:
             await executions.start()
             server = _Server(_gated(app, access, metrics, config), listener)
@@ -185,6 +190,7 @@ def _application(desk: Desk) -> FastAPI:
     app = build_app(desk)
     add_guards(app, desk, desk.ledger.guards)
     add_doors(app, desk)
+    add_replay(app, desk)
     return app
 
 

@@ -1,4 +1,7 @@
-"""``davylamp canary plan``: what it takes to find a regression, or to show there is none.
+"""``davylamp canary``: check and import the rule canaries are judged by, and plan one.
+
+``validate`` names every problem of a rule with line and column, ``schema`` prints its JSON Schema,
+``default`` the shipped rule, and ``import-kayenta`` makes a rule of Kayenta's canary config.
 
 ``plan durations`` and ``plan failures`` say by when, and after how many requests, half and nine
 tenths of such canaries fail; with ``--certify MARGIN`` by when they are shown not to be worse than
@@ -10,11 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from analysis.canary.config import default_config_text, load_canary_config
-from analysis.canary.errors import CanaryInputError
+from analysis.canary.errors import CanaryConfigError, CanaryInputError
+from analysis.canary.from_kayenta import from_kayenta
 from analysis.canary.planner import (
     Durations,
     Failures,
@@ -23,12 +29,24 @@ from analysis.canary.planner import (
     plan_certificate,
     plan_detection,
 )
+from analysis.canary.rule_schema import rule_schema
+from davylamp.errors import DavylampError
+
+
+class CanaryCommandError(DavylampError):
+    """The command cannot be carried out; one sentence says why."""
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``canary`` and what it can do to the program's commands."""
-    canary = subparsers.add_parser("canary", help="plan a canary")
+    canary = subparsers.add_parser("canary", help="the rule of canaries: check, import, plan")
     commands = canary.add_subparsers(dest="canary_command", required=True)
+    validate = commands.add_parser("validate", help="every problem of a rule, with its place")
+    validate.add_argument("file", type=Path)
+    commands.add_parser("schema", help="the JSON Schema of a rule, for editors")
+    commands.add_parser("default", help="the shipped rule")
+    kayenta = commands.add_parser("import-kayenta", help="a rule from Kayenta's canary config")
+    kayenta.add_argument("file", type=Path)
     rule = load_canary_config(default_config_text())
     plan = commands.add_parser("plan", help="requests and minutes to find or rule out a difference")
     kinds = plan.add_subparsers(dest="plan_kind", required=True)
@@ -57,7 +75,17 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 = planned, 1 = not within the horizon, 2 = a value that cannot be planned with."""
+    """0 = done; 1 = a wrong rule, or not within the horizon; 2 = nothing can be done with it."""
+    if options.canary_command == "validate":
+        return _validate(options.file)
+    if options.canary_command == "import-kayenta":
+        return _import(options.file)
+    if options.canary_command == "schema":
+        print(json.dumps(rule_schema(), indent=1))
+        return 0
+    if options.canary_command == "default":
+        print(default_config_text(), end="")
+        return 0
     try:
         found = _plan(options)
     except CanaryInputError as error:
@@ -68,6 +96,43 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(_told(found, options))
     return 0 if found.minutes[0.5] is not None else 1
+
+
+def _validate(path: Path) -> int:
+    try:
+        rule = load_canary_config(_text(path))
+    except CanaryConfigError as error:
+        for one in error.problems:
+            print(f"{path}: {one}", file=sys.stderr)
+        return 1
+    names = ", ".join(metric.name for metric in rule.metrics)
+    print(f"{path}: a good rule, {rule.digest()[:12]}; it judges {names}")
+    return 0
+
+
+def _import(path: Path) -> int:
+    try:
+        found = from_kayenta(json.loads(_text(path)))
+    except json.JSONDecodeError as error:
+        print(f"{path}: not JSON: {error}", file=sys.stderr)
+        return 2
+    except CanaryConfigError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 2
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    if found.rule is None:
+        print(f"{path}: no metric of it can be a rule's", file=sys.stderr)
+        return 1
+    print(yaml.safe_dump(found.rule, sort_keys=False), end="")
+    return 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CanaryCommandError(f"{path} cannot be read: {error}") from None
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -32,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_python()
         if options.command == "slo":
-            from davylamp import slo_cli  # noqa: PLC0415
+            from davylamp import slo_cli, slo_live_cli  # noqa: PLC0415
 
+            if options.slo_command in slo_live_cli.COMMANDS:
+                return slo_live_cli.run(options, config.load_settings(options.config))
             return slo_cli.run(options)
         if options.command == "canary":
             from davylamp import canary_cli  # noqa: PLC0415
@@ -52,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import outbox_cli  # noqa: PLC0415
 
             return outbox_cli.run(options, settings)
+        if options.command == "verdict":
+            from davylamp import verdict_cli  # noqa: PLC0415
+
+            return verdict_cli.run(options, settings)
         if options.command == "tokens":
             from davylamp import tokens_cli  # noqa: PLC0415
 
@@ -96,6 +102,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
             slo_cli,
             store_cli,
             tokens_cli,
+            verdict_cli,
         )
 
         canary_cli.add_commands(commands)
@@ -103,6 +110,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)
         outbox_cli.add_commands(commands)
+        verdict_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")
     run = commands.add_parser("run", help="one process, in the foreground")

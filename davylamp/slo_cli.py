@@ -1,4 +1,4 @@
-"""``davylamp slo``: check, convert and export objective files on the command line.
+"""``davylamp slo``: objective files on the command line, and questions about running objectives.
 
 ``davylamp slo validate FILE...`` reads all files together, since they may refer to each other,
 prints one line per finding and ends with 0 if nothing is wrong (warnings allowed), else with 1.
@@ -26,6 +26,7 @@ from analysis.slo.openslo.rule_groups import rule_file
 from analysis.slo.openslo.rule_text import prometheus_seconds
 from analysis.slo.openslo.sloth.generate import Options as SlothOptions
 from analysis.slo.openslo.validate import Profile, Report, Verdict, validate
+from davylamp import slo_live_cli
 from davylamp.errors import DavylampError
 
 
@@ -35,8 +36,9 @@ class UnreadableFileError(DavylampError):
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``slo`` and what it can do to the program's commands."""
-    slo = subparsers.add_parser("slo", help="check, convert and export objective files")
+    slo = subparsers.add_parser("slo", help="check, convert, export, explain and try objectives")
     commands = slo.add_subparsers(dest="slo_command", required=True)
+    slo_live_cli.add_commands(commands)
     check = commands.add_parser(
         "validate", help="what is wrong with OpenSLO files, with line, column and property"
     )

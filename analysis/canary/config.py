@@ -1,6 +1,6 @@
-"""The rule a canary is judged by, as data. Values live in ``defaults.toml``; nothing here has any.
+"""The rule a canary is judged by, as data. Values live in ``defaults.yaml``; nothing here has any.
 
-``load_canary_config(text)`` turns TOML text into a checked, frozen :class:`CanaryConfig`. Reading
+``load_canary_config(text)`` turns YAML text into a checked, frozen :class:`CanaryConfig`. Reading
 the file is the caller's business (``default_config_text`` names the shipped one).
 """
 
@@ -9,15 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from importlib import resources
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
-from analysis.canary.errors import CanaryConfigError
+from analysis.canary import rule_ranges
+from analysis.canary.errors import CanaryConfigError, Problem
+from analysis.canary.rule_document import (
+    Path,
+    RuleDocument,
+    default_rule_text,
+    placed,
+    read_rule,
+)
+
+SOURCE_KINDS: Final = ("counter", "histogram")
 
 
 class MetricKind(StrEnum):
@@ -139,115 +147,134 @@ def parse_key(key: str) -> tuple[str, str]:
 
 
 def default_config_text() -> str:
-    """Text of the shipped ``defaults.toml``."""
-    return resources.files("analysis.canary").joinpath("defaults.toml").read_text("utf-8")
+    """Text of the shipped ``defaults.yaml``."""
+    return default_rule_text()
 
 
 def load_canary_config(text: str) -> CanaryConfig:
     """Parse and check a rule.
 
-    Raises :class:`CanaryConfigError` naming the key and what would be accepted.
+    Raises :class:`CanaryConfigError` with every problem: line, column, key, value and what would
+    be accepted.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CanaryConfigError("file", str(error), "TOML") from error
-    metrics = raw.pop("metrics", None)
-    if not isinstance(metrics, list) or not metrics:
-        raise CanaryConfigError("metrics", metrics, "at least one [[metrics]] table")
-    parsed = tuple(_build_metric(m) for m in metrics)
-    names = [m.name for m in parsed]
-    if len(set(names)) != len(names):
-        raise CanaryConfigError("metrics.name", names, "unique names")
-    values = _checked(CanaryConfig, raw, "", skip=("metrics",))
-    config = CanaryConfig(metrics=parsed, **values)
-    _check_ranges(config)
-    return config
+    document = read_rule(text)
+    problems = placed(document, _problems(document))
+    if problems:
+        raise CanaryConfigError.of(problems)
+    metrics = tuple(MetricConfig(**_values(MetricConfig, raw)) for raw in document.metrics)
+    return CanaryConfig(metrics=metrics, **_values(CanaryConfig, document.values))
 
 
-def _build_metric(raw: Mapping[str, Any]) -> MetricConfig:
-    where = f"metrics[{raw.get('name', '?')}]."
-    metric = MetricConfig(**_checked(MetricConfig, raw, where, skip=()))
-    if metric.source_kind not in ("counter", "histogram"):
-        raise CanaryConfigError(where + "source_kind", metric.source_kind, "counter or histogram")
+def _problems(document: RuleDocument) -> Iterator[Problem]:
+    yield from _of_fields(CanaryConfig, document.values, "", (), rule_ranges.RULE)
+    yield from _of_times(document.values)
+    names: list[Any] = [raw["name"] for raw in document.metrics]
+    for number, raw in enumerate(document.metrics):
+        path: Path = ("metrics", number)
+        if raw["name"] in names[:number]:
+            yield Problem("metrics.name", (*path, "name"), raw["name"], "unique names")
+        where = f"metrics[{raw['name']}]."
+        wrong = list(_of_fields(MetricConfig, raw, where, path, rule_ranges.METRIC))
+        yield from wrong
+        if not wrong:
+            yield from _of_metric(MetricConfig(**_values(MetricConfig, raw)), where, path)
+
+
+def _of_times(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Bake and warm-up end before the horizon does."""
+    horizon_s: Any = values.get("horizon_s")
+    if not _is_number(horizon_s):
+        return
+    for name, may_equal in (("min_bake_s", True), ("warm_up_s", False)):
+        value: Any = values.get(name)
+        if _is_number(value) and (value > horizon_s or (value == horizon_s and not may_equal)):
+            accepted = f"{'at most' if may_equal else 'less than'} horizon_s = {horizon_s:g}"
+            yield Problem(name, (name,), value, accepted)
+
+
+def _of_metric(metric: MetricConfig, where: str, path: Path) -> Iterator[Problem]:
+    """What only several fields together make wrong."""
+
+    def problem(name: str, accepted: str) -> Problem:
+        return Problem(where + name, (*path, name), getattr(metric, name), accepted)
+
+    if metric.source_kind not in SOURCE_KINDS:
+        yield problem("source_kind", " or ".join(SOURCE_KINDS))
     if "{" in metric.name:
-        raise CanaryConfigError(where + "name", metric.name, "a name without braces")
-    _in(where + "weight", metric.weight, 0, math.inf, low_open=True)
-    _in(where + "overall_weight_ratio", metric.overall_weight_ratio, 0, 1)
-    _in(where + "splits_max", metric.splits_max, 0, 64)
-    _in(where + "fail_margin", metric.fail_margin, 0, 1)
-    _in(where + "pass_margin", metric.pass_margin, metric.fail_margin, 10, low_open=True)
-    _in(where + "expected_bad_ratio", metric.expected_bad_ratio, 0, 1)
-    _in(where + "slo_bad_ratio", metric.slo_bad_ratio, 0, 1, low_open=True)
+        yield problem("name", "a name without braces")
+    if metric.pass_margin <= metric.fail_margin:
+        yield problem("pass_margin", f"more than fail_margin = {metric.fail_margin:g}")
+    if metric.kind is MetricKind.COUNT and metric.pass_margin >= 1:
+        yield problem("pass_margin", "less than 1: it is a difference of shares")
     if metric.kind is MetricKind.COUNT and not (metric.good_values and metric.bad_values):
-        raise CanaryConfigError(where + "bad_values", metric.bad_values, "good and bad values")
+        yield problem("bad_values", "good and bad values")
     if metric.split_by and metric.splits_max == 0:
-        raise CanaryConfigError(where + "splits_max", 0, "at least 1 when split_by is given")
-    return metric
+        yield problem("splits_max", "at least 1 when split_by is given")
 
 
-def _checked(
-    kind: type[Any], raw: Mapping[str, Any], where: str, *, skip: tuple[str, ...]
-) -> dict[str, Any]:
-    """Every field present, none unknown, each of its declared type."""
+def _of_fields(
+    kind: type[Any],
+    raw: Mapping[str, Any],
+    where: str,
+    path: Path,
+    ranges: Mapping[str, rule_ranges.Range],
+) -> Iterator[Problem]:
+    """Every field present, none unknown, each of its declared type and in its range."""
     hints = get_type_hints(kind)
-    wanted = {f.name: f.default for f in fields(kind) if f.name not in skip}
-    unknown = sorted(set(raw) - set(wanted))
-    if unknown:
-        raise CanaryConfigError(where + unknown[0], raw[unknown[0]], f"one of {list(wanted)}")
-    return {
-        name: _convert(where + name, raw.get(name), hints[name])
-        for name, default in wanted.items()
-        if name in raw or default is MISSING
-    }
+    wanted = _wanted(kind)
+    for name in raw:
+        if name not in wanted:
+            accepted = f"one of {', '.join(wanted)}"
+            yield Problem(where + name, (*path, name), raw[name], accepted)
+    for name, default in wanted.items():
+        if name not in raw:
+            if default is MISSING:
+                yield Problem(where + name, path, "nothing", _TYPE_WORDS[hints[name]])
+            continue
+        try:
+            value = _convert(raw[name], hints[name])
+        except TypeError:
+            yield Problem(where + name, (*path, name), raw[name], _TYPE_WORDS[hints[name]])
+            continue
+        if name in ranges and not ranges[name].holds(value):
+            yield Problem(where + name, (*path, name), raw[name], str(ranges[name]))
 
 
-def _convert(where: str, value: Any, kind: Any) -> Any:
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise CanaryConfigError(where, value, "a finite number")
+def _wanted(kind: type[Any]) -> dict[str, Any]:
+    return {one.name: one.default for one in fields(kind) if one.name != "metrics"}
+
+
+def _values(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what was found to be right."""
+    hints = get_type_hints(kind)
+    return {name: _convert(value, hints[name]) for name, value in raw.items()}
+
+
+_TYPE_WORDS: Final[Mapping[Any, str]] = {
+    float: "a number",
+    int: "a whole number",
+    str: "text",
+    bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+    MetricKind: " or ".join(MetricKind),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """``value`` as the field has it. Raises TypeError."""
+    if kind is float and _is_number(value) and math.isfinite(value):
         return float(value)
     if kind in (str, bool) and isinstance(value, kind):
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if kind is MetricKind and value in set(MetricKind):
+    if kind is MetricKind and isinstance(value, str) and value in set(MetricKind):
         return MetricKind(value)
-    is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if kind == tuple[str, ...] and is_list:
         return tuple(value)
-    name = getattr(kind, "__name__", str(kind))
-    raise CanaryConfigError(where, value, name)
-
-
-def _check_ranges(c: CanaryConfig) -> None:
-    for name in ("alpha", "pass_alpha", "share_alpha"):
-        _in(name, getattr(c, name), 0, 1, low_open=True, high_open=True)
-    for name in ("horizon_s", "silence_s", "first_report_s", "history_half_life_s", "slo_window_s"):
-        _in(name, getattr(c, name), 0, math.inf, low_open=True)
-    _in("min_bake_s", c.min_bake_s, 0, c.horizon_s)
-    for name in ("min_looks", "min_requests_fail", "min_requests_pass", "group_min_count"):
-        _in(name, getattr(c, name), 1, math.inf)
-    _in("warm_up_s", c.warm_up_s, 0, c.horizon_s, high_open=True)
-    _in("min_instances_per_arm", c.min_instances_per_arm, 1, 10_000)
-    _in("slo_min_requests", c.slo_min_requests, 1, math.inf)
-    _in("group_max_s", c.group_max_s, 0, math.inf)
-    _in("declared_canary_share_ratio", c.declared_canary_share_ratio, 0, 1, high_open=True)
-    _in("share_tolerance_ratio", c.share_tolerance_ratio, 0, 0.5)
-    _in("incomparable_max_ratio", c.incomparable_max_ratio, 0, 1)
-
-
-def _in(
-    where: str,
-    value: float,
-    low: float,
-    high: float,
-    *,
-    low_open: bool = False,
-    high_open: bool = False,
-) -> None:
-    below = value <= low if low_open else value < low
-    above = value >= high if high_open else value > high
-    if below or above:
-        left, right = "(" if low_open else "[", ")" if high_open else "]"
-        raise CanaryConfigError(where, value, f"a number in {left}{low}, {high}{right}")
+    raise TypeError

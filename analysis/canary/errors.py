@@ -8,6 +8,7 @@ CanaryError
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -15,14 +16,55 @@ class CanaryError(Exception):
     """Base of everything the judge raises on purpose."""
 
 
-class CanaryConfigError(CanaryError):
-    """A rule that cannot be used."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a rule. ``line`` and ``column`` count from 1; 0 = unknown."""
 
-    def __init__(self, where: str, value: Any, accepted: str) -> None:
+    #: Words for people, such as ``metrics[http.server.errors].weight``.
+    where: str
+    #: The same from ``spec`` down, for the place in the file.
+    path: tuple[str | int, ...]
+    given: Any
+    accepted: str
+    line: int = 0
+    column: int = 0
+
+    def at(self, line: int, column: int) -> Problem:
+        """The same with its place."""
+        return replace(self, line=line, column=column)
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}: " if self.line else ""
+        given = self.given if isinstance(self.given, str) else repr(self.given)
+        return f"{place}{self.where}: got {given}, accepted: {self.accepted}"
+
+
+class CanaryConfigError(CanaryError):
+    """A rule that cannot be used. ``problems`` has all that was found, in order."""
+
+    def __init__(
+        self,
+        where: str,
+        value: Any,
+        accepted: str,
+        *,
+        line: int = 0,
+        column: int = 0,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
         self.where = where
         self.value = value
         self.accepted = accepted
-        super().__init__(f"{where}: got {value!r}, accepted: {accepted}")
+        first = Problem(where, (), value, accepted, line, column)
+        self.problems = problems or (first,)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{self.problems[0]}{more}")
+
+    @staticmethod
+    def of(problems: tuple[Problem, ...]) -> CanaryConfigError:
+        """Of at least one problem."""
+        first = problems[0]
+        return CanaryConfigError(first.where, first.given, first.accepted, problems=problems)
 
 
 class CanaryInputError(CanaryError):

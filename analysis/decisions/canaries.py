@@ -39,6 +39,8 @@ class JudgedLook:
     judge_state: Mapping[str, Any] | None
     next_state: CanaryState
     verdict: Mapping[str, Any] | None
+    #: What the judge was given (:mod:`analysis.canary.tape`).
+    tape: bytes | None = None
 
 
 def declare(connection: Connection, declaration: Declaration, now: int) -> bool:
@@ -209,9 +211,21 @@ def _insert_look(connection: Connection, deployment_id: str, step: JudgedLook) -
             look_index=index,
             unix_nano=int(step.look["unix_nano"]),
             look_json=text,
+            tape=step.tape,
         )
     )
     return commands.sha256_text(text)
+
+
+def taped_looks(connection: Connection, deployment_id: str) -> list[tuple[int, str, bytes | None]]:
+    """Index, JSON and tape of every look that is kept, oldest first. Raises UnknownRecordError."""
+    load(connection, deployment_id)
+    query = (
+        select(looks.c.look_index, looks.c.look_json, looks.c.tape)
+        .where(looks.c.deployment_id == deployment_id)
+        .order_by(looks.c.look_index)
+    )
+    return [(int(index), str(text), tape) for index, text, tape in connection.execute(query)]
 
 
 def _thin_looks(connection: Connection) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from analysis.decisions import canaries, commands, deciding, guard_store, outbox, timeline, totals
 from analysis.decisions.canaries import JudgedLook
+from analysis.decisions.correction_store import CorrectionStore
 from analysis.decisions.database import Database, Transactions
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
@@ -54,6 +55,7 @@ class Ledger:
         self._addressing = addressing
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
+        self.corrections = CorrectionStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
@@ -159,6 +161,8 @@ class Ledger:
         look: Mapping[str, Any],
         judge_state: Mapping[str, Any],
         next_state: str,
+        *,
+        tape: bytes | None = None,
     ) -> None:
         """Store a look that does not end the canary (``Look.to_json()``), and the judge with it.
 
@@ -167,7 +171,7 @@ class Ledger:
         """
         state = CanaryState(next_state)
         assert state not in TERMINAL_CANARY_STATES, "conclude() ends a canary"
-        step = JudgedLook(look, judge_state, state, _verdict_of(look))
+        step = JudgedLook(look, judge_state, state, _verdict_of(look), tape)
         with self.database.write() as connection:
             canaries.add_look(connection, deployment_id, step, self._now())
 
@@ -181,6 +185,7 @@ class Ledger:
         *,
         note: str = "",
         verdict: Mapping[str, Any] | None = None,
+        tape: bytes | None = None,
     ) -> Decision | None:
         """End a canary: look, state, decision, sequence, outbox row and events, or none of them.
 
@@ -193,7 +198,7 @@ class Ledger:
         final = verdict if look is None else _verdict_of(look)
         assert final is not None, "a canary ends with a verdict"
         assert final["final"], "a hold does not end a canary"
-        step = JudgedLook(look, judge_state, state, final)
+        step = JudgedLook(look, judge_state, state, final, tape)
         with self.database.write() as connection:
             now = self._now()
             digest = canaries.add_look(connection, deployment_id, step, now)
@@ -215,6 +220,11 @@ class Ledger:
         """Looks with an index above ``after_index``, oldest first. Raises UnknownRecordError."""
         with self.database.read() as connection:
             return canaries.list_looks(connection, deployment_id, after_index, limit)
+
+    def taped_looks(self, deployment_id: str) -> list[tuple[int, str, bytes | None]]:
+        """Index, JSON text and tape of every look that is kept. Raises UnknownRecordError."""
+        with self.database.read() as connection:
+            return canaries.taped_looks(connection, deployment_id)
 
     def last_look(self, deployment_id: str) -> dict[str, Any] | None:
         """The newest look."""

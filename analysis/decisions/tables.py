@@ -78,6 +78,8 @@ looks = Table(
     Column("look_index", Integer, primary_key=True),
     Column("unix_nano", BigInteger, nullable=False),
     Column("look_json", Text, nullable=False),
+    # What the judge was given (analysis.canary.tape); null of looks from before it was kept.
+    Column("tape", LargeBinary, nullable=True),
 )
 
 lanes = Table(
@@ -192,6 +194,21 @@ slo_points = Table(
     Column("budget_remaining_ratio", Float, nullable=True),
     Column("burn_rate_short", Float, nullable=True),
     Column("burn_rate_long", Float, nullable=True),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("correction_id", String(64), primary_key=True),
+    Column("made_unix_nano", BigInteger, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("category", String(64), nullable=False),
+    # Names of objectives as a JSON list; empty = all of them.
+    Column("objectives_json", Text, nullable=False),
+    Column("when_json", Text, nullable=False),
+    # Never deleted: withdrawn by somebody, for a reason.
+    Column("withdrawn_json", Text, nullable=True),
 )
 
 barred_digests = Table(

@@ -18,6 +18,7 @@ from analysis.canary.config import CanaryConfig, MetricKind
 from analysis.canary.errors import CanaryStateError
 from analysis.canary.evidence import Look, Reason
 from analysis.canary.judge import CanaryJudge
+from analysis.canary.tape import TapeEntry, written
 from analysis.decisions.records import CanaryRecord, Declaration
 from analysis.decisions.states import CanaryState
 from analysis.reading.answers import BlocksAnswer, SeriesAnswer
@@ -58,6 +59,8 @@ class LookResult:
     look: Look
     judge_state: Mapping[str, Any]
     next_state: CanaryState
+    #: What the judge was given for it (:mod:`analysis.canary.tape`).
+    tape: bytes
 
 
 def roster_of(declaration: Declaration) -> Roster:
@@ -96,6 +99,8 @@ class CanaryWatch:
         self._summary = record.summary
         self._newest_unix_nano = 0
         self._is_primed = False
+        self._is_new_judge = True
+        self._primers: Blocks = {}
 
     # --- saved state ------------------------------------------------------------------------
 
@@ -118,6 +123,7 @@ class CanaryWatch:
         }
         self._newest_unix_nano = int(state["newest_unix_nano"])
         self._is_primed = bool(state["is_primed"])
+        self._is_new_judge = False
         return True
 
     def _to_state(self) -> dict[str, Any]:
@@ -136,28 +142,36 @@ class CanaryWatch:
         """Read what is new and judge it; never raises ReadingError, it holds instead."""
         index, self._looks = self._looks, self._looks + 1
         if now_unix_nano >= self.declaration.expires_unix_nano:
-            return self._result(holds.at_the_end(self._judge, index, now_unix_nano, self._summary))
+            return self._held(holds.at_the_end(self._judge, index, now_unix_nano, self._summary))
         try:
             blocks = await self._read(now_unix_nano)
         except ReadingError as error:
-            return self._result(
+            return self._held(
                 holds.on_hold(self._judge, index, now_unix_nano, error.name, str(error))
             )
         stale_s = (now_unix_nano - self._newest_unix_nano) * 1e-9
         if self._newest_unix_nano and not blocks and stale_s > self._config.stale_after_s:
             text = f"the newest of either arm is {stale_s:.0f} s old."
-            return self._result(holds.on_hold(self._judge, index, now_unix_nano, "stale", text))
+            return self._held(holds.on_hold(self._judge, index, now_unix_nano, "stale", text))
         look = self._judge.look(blocks, now_unix_nano)
-        return self._result(holds.numbered(look, index, self._reading_facts()))
+        return self._result(
+            holds.numbered(look, index, self._reading_facts()), is_look=True, blocks=blocks
+        )
 
-    def _result(self, look: Look) -> LookResult:
+    def _held(self, look: Look) -> LookResult:
+        """A look that the judge did not make."""
+        return self._result(look, is_look=False, blocks={})
+
+    def _result(self, look: Look, *, is_look: bool, blocks: Blocks) -> LookResult:
         self._summary = look.summary
         if look.verdict is not None and look.verdict.final:
             self.state = _ENDS[look.verdict.kind]
         elif self.state is not CanaryState.OBSERVING:
             is_warming = look.reason in _WARMING_REASONS
             self.state = CanaryState.WARMING if is_warming else CanaryState.OBSERVING
-        return LookResult(look, self._to_state(), self.state)
+        entry = TapeEntry(self._is_new_judge, is_look, look.unix_nano, blocks, self._primers)
+        self._is_new_judge, self._primers = False, {}
+        return LookResult(look, self._to_state(), self.state, written(entry))
 
     def _reading_facts(self) -> dict[str, Any]:
         books = self._books.values()
@@ -259,6 +273,7 @@ class CanaryWatch:
                 if answer.groups:
                     primers[metric.name] = baseline_blocks(metric, answer)
         self._judge.prime(primers)
+        self._primers = primers
         self._is_primed = True
 
     # --- counting again ---------------------------------------------------------------------

@@ -25,7 +25,9 @@ from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
+from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
+from analysis.slo.openslo.time_windows import Period
 from analysis.slo.tracker import AlertEdge, SloStatus, SloTracker
 from telemetry.clock import Clock
 
@@ -71,6 +73,7 @@ class Fleet:
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
         self._point_due_unix_nano = 0
+        self._spans = KeptSpans()
         url = config.alertmanager_url
         self._alertmanager = AlertmanagerClient(url) if url else None
         self._telling: asyncio.Future[bool] | None = None
@@ -183,7 +186,11 @@ class Fleet:
     # --- publishing -------------------------------------------------------------------------
 
     async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
-        found = [tracker.evaluate(now) for tracker in self._trackers]
+        corrections = await asyncio.to_thread(self._ledger.corrections.in_force, now)
+        found = [
+            tracker.evaluate(now, self._excluded(tracker.objective, now, corrections))
+            for tracker in self._trackers
+        ]
         slos = [status for status, _ in found]
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
@@ -194,6 +201,14 @@ class Fleet:
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(slos, now))
+
+    def _excluded(
+        self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
+    ) -> tuple[Period, ...]:
+        end = now // SECOND_NS + 1
+        longest_s = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
+        period = Period(end - longest_s - self._config.fleet_step_s, end)
+        return self._spans.of(objective.name, period, corrections)
 
     def _store(
         self,

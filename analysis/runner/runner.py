@@ -13,7 +13,7 @@ from analysis.anomaly.errors import AnomalyError
 from analysis.anomaly.signals import SignalsConfig, load_signals
 from analysis.anomaly.signals import shipped_text as shipped_signals
 from analysis.canary.config import CanaryConfig, default_config_text, load_canary_config
-from analysis.canary.errors import CanaryError
+from analysis.canary.errors import CanaryConfigError, CanaryError
 from analysis.canary.evidence import Look, VerdictKind
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.policy import Modes, decide
@@ -53,6 +53,7 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
     runner_config.check(config)
     try:
         canary_text = _text(canary_config_path, default_config_text)
+        canary_rule = _rule(canary_text, canary_config_path)
         objectives = {
             config.objectives_path or "objectives.yaml": _text(config.objectives_path, shipped_slo)
         }
@@ -60,12 +61,19 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
             objectives[config.alerting_path] = _text(config.alerting_path, str)
         return Rules(
             canary_text,
-            load_canary_config(canary_text),
+            canary_rule,
             load_objectives(objectives),
             load_signals(_text(config.signals_path, shipped_signals)),
         )
     except (CanaryError, SloError, AnomalyError) as error:
         raise StartError(f"[analysis] a rule cannot be used: {error}") from error
+
+
+def _rule(text: str, path: str) -> CanaryConfig:
+    try:
+        return load_canary_config(text)
+    except CanaryConfigError as error:
+        raise StartError(f"[analysis] canary_config_path {path}: {error}") from error
 
 
 def _text(path: str, shipped: Callable[[], str]) -> str:
@@ -219,6 +227,7 @@ class Runner:
                 look.to_json(),
                 state,
                 result.next_state,
+                tape=result.tape,
             )
             return
         assert look.verdict is not None
@@ -231,6 +240,7 @@ class Runner:
                 result.next_state,
                 ruling.draft,
                 note=ruling.reason,
+                tape=result.tape,
             )
         )
         self._feedback.ended(str(look.verdict.kind))

@@ -20,17 +20,24 @@ class ErrorBudget:
     error_ratio: float | None
     remaining_ratio: float | None
     covered_ratio: float
+    excluded_ratio: float = 0.0
 
 
 def error_budget(window: WindowSum, budget_ratio: float) -> ErrorBudget:
-    """``1 - (bad / total) / budget``; never clamped, so that overspending shows."""
+    """``1 - (bad / total) / budget``; never clamped, so that overspending shows.
+
+    Covered is a share of the time that counts: what is excluded is no gap.
+    """
+    counts = 1.0 - window.excluded_ratio
+    covered = window.covered_ratio / counts if counts > 0 else 0.0
     if window.total == 0:
-        return ErrorBudget(0, 0, None, None, window.covered_ratio)
+        return ErrorBudget(0, 0, None, None, covered, window.excluded_ratio)
     error_ratio = window.bad / window.total
     return ErrorBudget(
         window.good,
         window.total,
         error_ratio,
         1.0 - error_ratio / budget_ratio,
-        window.covered_ratio,
+        covered,
+        window.excluded_ratio,
     )

@@ -7,20 +7,28 @@ nobody reported for is *not covered*; it is no slice without events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.slo.errors import SloInputError
+from analysis.slo.openslo.time_windows import Period
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSum:
-    """Events of one window. ``covered_ratio``: share of its slices that somebody reported for."""
+    """Events of one window.
+
+    ``covered_ratio``: share of its slices that somebody reported for and that count.
+    ``excluded_ratio``: share that does not count, because a correction says so.
+    """
 
     good: int
     bad: int
     covered_ratio: float
+    excluded_ratio: float = 0.0
 
     @property
     def total(self) -> int:
@@ -65,19 +73,40 @@ class SlicedCounts:
         self._running[number % self._size] = before + np.array([good, bad, 1])
         self._last = number
 
-    def window(self, window_s: int, end_unix_s: int) -> WindowSum:
-        """Events of ``[end - window, end)`` in whole slices; time nobody reported is uncovered."""
+    def window(self, window_s: int, end_unix_s: int, excluded: Sequence[Period] = ()) -> WindowSum:
+        """Events of ``[end - window, end)`` in whole slices; time nobody reported is uncovered.
+
+        ``excluded``: spans that do not count, in order and apart; a slice that one touches
+        anywhere is out. What they hold is taken off the sum, so that nothing is counted again.
+        """
         slices = max(window_s // self.slice_s, 1)
         end = end_unix_s // self.slice_s - 1
-        if self._first is None:
-            return WindowSum(0, 0, 0.0)
-        high, low = min(end, self._last), end - slices
         if slices >= self._size:
             raise ValueError(f"a window of {window_s} s is longer than what is remembered")
+        found = self._between(end - slices, end)
+        out = 0
+        done = end - slices
+        for span in excluded:
+            # Numbers of the slices before the first that is touched, and of the last one.
+            low = max(span.start_unix_s // self.slice_s - 1, done)
+            high = min(-(-span.end_unix_s // self.slice_s) - 1, end)
+            if high <= low:
+                continue
+            found = found - self._between(low, high)
+            out += high - low
+            done = high
+        good, bad, covered = found.tolist()
+        return WindowSum(good, bad, covered / slices, out / slices)
+
+    def _between(self, low: int, high: int) -> npt.NDArray[np.int64]:
+        """Good, bad and covered of the slices after number ``low`` up to number ``high``."""
+        if self._first is None:
+            return np.zeros(3, dtype=np.int64)
+        high = min(high, self._last)
         low = max(low, self._first, self._last - self._size + 1)
         if high <= low:
-            return WindowSum(0, 0, 0.0)
-        good, bad, covered = (
+            return np.zeros(3, dtype=np.int64)
+        found: npt.NDArray[np.int64] = (
             self._running[high % self._size] - self._running[low % self._size]
-        ).tolist()
-        return WindowSum(good, bad, covered / slices)
+        )
+        return found

@@ -6,6 +6,7 @@ what was firing stays so, as last seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -14,6 +15,7 @@ from analysis.slo.budget import ErrorBudget, error_budget
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import SEVERITIES, Objective
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import SlicedCounts
 
 #: Less of the window seen than this is a gap, and said so beside every number.
@@ -74,6 +76,7 @@ class SloStatus:
             "error_ratio": self.budget.error_ratio,
             "budget_remaining_ratio": self.budget.remaining_ratio,
             "covered_ratio": self.budget.covered_ratio,
+            "excluded_ratio": self.budget.excluded_ratio,
             "burn_rates": [_burn_json(burn) for burn in self.burns],
             "evaluated_unix_nano": self.evaluated_unix_nano,
             "summary": self.summary,
@@ -124,8 +127,14 @@ class SloTracker:
         """Add one slice that was reported for. Raises SloInputError."""
         self._counts.add(start_unix_s, good, bad)
 
-    def evaluate(self, now_unix_nano: int) -> tuple[SloStatus, tuple[AlertEdge, ...]]:
-        """The status now, and the alerts that began or ended since the last evaluation."""
+    def evaluate(
+        self, now_unix_nano: int, excluded: Sequence[Period] = ()
+    ) -> tuple[SloStatus, tuple[AlertEdge, ...]]:
+        """The status now, and the alerts that began or ended since the last evaluation.
+
+        ``excluded``: spans that do not count (``correction_book``). To an alert they are time
+        without failures.
+        """
         end = self._counts.end_unix_s
         before = self._status
         if end is None or now_unix_nano * 1e-9 - end > self._stale_after_s:
@@ -135,8 +144,8 @@ class SloTracker:
         burns = tuple(
             evaluate(
                 window,
-                self._counts.window(window.long_window_s, end),
-                self._counts.window(window.short_window_s, end),
+                self._counts.window(window.long_window_s, end, excluded),
+                self._counts.window(window.short_window_s, end, excluded),
                 objective.budget_ratio,
                 objective.policy.guard,
                 # Known from an earlier run only: the windows, not what was held, decide.
@@ -144,7 +153,8 @@ class SloTracker:
             )
             for window, held in zip(objective.policy.windows, self._held(before), strict=True)
         )
-        budget = error_budget(self._counts.window(objective.window_s, end), objective.budget_ratio)
+        counted = self._counts.window(objective.window_s, end, excluded)
+        budget = error_budget(counted, objective.budget_ratio)
         firing = [burn for burn in burns if burn.firing]
         state = SloState.BURNING if firing else SloState.OK
         if budget.total == 0:
@@ -218,6 +228,10 @@ def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, 
     )
     if budget.covered_ratio < 0.995:
         text += f", {budget.covered_ratio:.1%} of the window seen"
+    if budget.excluded_ratio > 0:
+        share = max(budget.excluded_ratio, 0.001)
+        few = "less than " if share > budget.excluded_ratio else ""
+        text += f", {few}{share:.1%} of it excluded by corrections"
     for burn in burns:
         if burn.firing and burn.long_burn is not None:
             window = burn.window

@@ -138,9 +138,12 @@ class Sent:
         return float(np.quantile(self.latencies_s, quantile))
 
 
-def send(port: int, path: str, *, series: int, scrapes: int, seed: int) -> Sent:
-    """All of it, as fast as the receiver takes it; times end now."""
-    start_ms = time.time_ns() // 1_000_000 - (scrapes + 1) * SCRAPE_INTERVAL_MS
+def send(
+    port: int, path: str, *, series: int, scrapes: int, seed: int, end_ms: int | None = None
+) -> Sent:
+    """All of it, as fast as the receiver takes it; times end now, or at ``end_ms``."""
+    end_ms = time.time_ns() // 1_000_000 if end_ms is None else end_ms
+    start_ms = end_ms - (scrapes + 1) * SCRAPE_INTERVAL_MS
     values, requests, sent = Values(series, seed, start_ms), Requests(series), Sent()
     queues: list[queue.Queue] = [queue.Queue(QUEUE) for _ in range(CONNECTIONS)]
 

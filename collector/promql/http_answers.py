@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 
 from collector.promql.engine import Result, SeriesPoints
@@ -13,7 +14,7 @@ from collector.promql.nodes import ValueType
 from collector.promql.series import Floats, Ints
 from collector.promql.strings import format_float, format_json
 
-__all__ = ["error_body", "query_data", "success_body"]
+__all__ = ["error_body", "query_data", "success_body", "written"]
 
 
 def success_body(data: Any, *, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> bytes:
@@ -43,14 +44,21 @@ def query_data(result: Result, series: Sequence[SeriesPoints]) -> dict[str, Any]
         return _typed(
             result.type,
             [
-                {"metric": _metric(one.labels), "value": _samples(one.times_ms, one.values)[0]}
+                {
+                    "metric": _metric(one.labels),
+                    "value": [_seconds(int(one.times_ms[0])), _value(float(one.values[0]))],
+                }
                 for one in series
             ],
         )
+    beginnings = _Beginnings()
     return _typed(
         result.type,
         [
-            {"metric": _metric(one.labels), "values": _samples(one.times_ms, one.values)}
+            {
+                "metric": _metric(one.labels),
+                "values": orjson.Fragment(written(beginnings.of(one.times_ms), one.values)),
+            }
             for one in series
         ],
     )
@@ -64,11 +72,32 @@ def _metric(labels: Labels) -> dict[str, str]:
     return dict(labels)
 
 
-def _samples(times_ms: Ints, values: Floats) -> list[list[Any]]:
-    return [
-        [_seconds(time_ms), _value(value)]
-        for time_ms, value in zip(times_ms.tolist(), values.tolist(), strict=True)
-    ]
+class _Beginnings:
+    """What stands before the values; most series of an answer have the same times."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, list[bytes]] = {}
+
+    def of(self, times_ms: Ints) -> list[bytes]:
+        """``[seconds,"`` of every time."""
+        key = times_ms.tobytes()
+        found = self._known.get(key)
+        if found is None:
+            seconds = [_seconds(time_ms) for time_ms in times_ms.tolist()]
+            found = self._known[key] = [b"[" + orjson.dumps(one) + b',"' for one in seconds]
+        return found
+
+
+def written(beginnings: Sequence[bytes], values: Floats) -> bytes:
+    """``[[seconds,"value"],...]``. Most numbers are written at once, not one by one."""
+    numbers = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    # What has an exponent somewhere, or is no number (null here), has rules of its own.
+    if b"e" in numbers or b"u" in numbers:
+        parts = [_value(value).encode() for value in values.tolist()]
+    else:
+        parts = numbers[1:-1].split(b",") if len(values) else []
+    body = b'"],'.join(map(bytes.__add__, beginnings, parts))
+    return b"[" + (body + b'"]').replace(b'.0"]', b'"]') + b"]" if parts else b"[]"
 
 
 def _seconds(time_ms: int) -> int | float:

@@ -14,10 +14,12 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from collector.config import StoreConfig
-from collector.query import metrics, params, requests, traces
+from collector.query import arrow, metrics, params, requests, traces
+from collector.query.errors import QueryError
 from collector.query.exemplars import add_exemplar_routes
 from collector.query.health import health
 from collector.query.jaeger_api import build_jaeger_app
+from collector.query.live import Tails
 from collector.query.logs import add_log_routes
 from collector.query.metrics import MetricQuery
 from collector.query.questions import (
@@ -31,6 +33,7 @@ from collector.query.questions import (
     bounds,
     error_answer,
     json_answer,
+    refuse_unknown,
 )
 from collector.query.snapshots import snapshot_routes
 from collector.store.engine import Store
@@ -184,7 +187,7 @@ def _add_metric_routes(
             body = metrics.series(store, cache, question(span, step, metric, match, group_by), agg)
             return {**body, **bounds(span), "step_s": step / 1e9}
 
-        return await questions.run(request, answer)
+        return await questions.run(request, answer, arrow.series_table)
 
     @app.get("/api/v1/blocks")
     async def blocks(
@@ -244,7 +247,7 @@ def _add_request_routes(app: FastAPI, questions: Questions, store: Store) -> Non
             )
             return {"groups": groups, **bounds(span), "step_s": step}
 
-        return await questions.run(request, answer)
+        return await questions.run(request, answer, arrow.red_table)
 
     @app.get("/api/v1/heatmap")
     async def heatmap(
@@ -262,7 +265,7 @@ def _add_request_routes(app: FastAPI, questions: Questions, store: Store) -> Non
             body = requests.heatmap(store, span, service=name, step_s=step)
             return {**body, **bounds(span), "step_s": step}
 
-        return await questions.run(request, answer)
+        return await questions.run(request, answer, arrow.heatmap_table)
 
     @app.get("/api/v1/operations")
     async def operations(
@@ -334,6 +337,35 @@ def _add_trace_routes(app: FastAPI, questions: Questions, store: Store) -> None:
             return {"traces": found, "truncated": len(found) == count, **bounds(span)}
 
         return await questions.run(request, answer)
+
+    tails = Tails(questions)
+
+    # Not in the description: a program that tries every route would wait for its end.
+    @app.get("/api/v1/traces/live", include_in_schema=False)
+    async def live(
+        request: Request,
+        *,
+        service: Text = None,
+        operation: Text = None,
+        min_duration_s: Text = None,
+        error: Text = None,
+        match: MatchTexts = [],  # noqa: B006 - FastAPI copies it
+    ) -> Response:
+        """New traces with a span that meets all conditions, as server-sent events."""
+        try:
+            refuse_unknown(request)
+            wanted = TraceFilter(
+                service=service,
+                operation=operation,
+                min_duration_ns=params.optional_duration_ns("min_duration_s", min_duration_s),
+                matches=params.matches(match),
+                is_error=params.boolean("error", error),
+            )
+        except QueryError as problem:
+            return error_answer(problem.status, problem.code, str(problem), problem.accepted)
+        return tails.answer(
+            request, lambda span, limit: traces.find_traces(store, span, wanted, limit=limit)
+        )
 
     @app.get("/api/v1/traces/{trace_id}")
     async def one(request: Request, trace_id: str) -> Response:

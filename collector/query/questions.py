@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 import orjson
 from fastapi import Query, Request, Response
 
-from collector.query import params
+from collector.query import arrow, params
 from collector.query.errors import BadParameter, Busy, QueryError
 from collector.store.errors import QueryTooExpensive, StoreError
 from collector.store.reader import Window
@@ -48,11 +48,16 @@ class Questions:
         finally:
             self._running -= 1
 
-    async def run(self, request: Request, answer: Answer) -> Response:
-        """The response to one question of our own API."""
+    async def run(
+        self, request: Request, answer: Answer, to_table: arrow.ToTable | None = None
+    ) -> Response:
+        """The response to one question of our own API; with ``to_table`` also as Arrow."""
+        is_arrow = arrow.is_asked_for(request.headers.get("accept", ""))
+        if is_arrow and to_table is None:
+            return error_answer(406, "not_acceptable", "no Arrow here", "application/json")
         started_s = self.clock.monotonic_s()
         try:
-            _refuse_unknown(request)
+            refuse_unknown(request)
             body = await self.ask(answer)
         except QueryError as error:
             return error_answer(error.status, error.code, str(error), error.accepted)
@@ -62,6 +67,9 @@ class Questions:
             return error_answer(503, "store_unavailable", str(error), "the same request later")
         body["query_time_s"] = round(self.clock.monotonic_s() - started_s, 6)
         body.setdefault("truncated", False)
+        if is_arrow and to_table is not None:
+            table = to_table(body)
+            return Response(arrow.stream(table, body), media_type=arrow.MEDIA_TYPE)
         return json_answer(body)
 
     def window(self, from_text: str | None, to_text: str | None) -> Window:
@@ -92,7 +100,8 @@ def error_answer(status: int, code: str, message: str, accepted: str) -> Respons
     return json_answer({"error": {"code": code, "message": message, "accepted": accepted}}, status)
 
 
-def _refuse_unknown(request: Request) -> None:
+def refuse_unknown(request: Request) -> None:
+    """Raises BadParameter for a parameter the route does not have."""
     route = request.scope["route"]
     known = {field.alias for field in route.dependant.query_params}
     for name in request.query_params:

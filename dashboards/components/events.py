@@ -30,6 +30,8 @@ GLYPHS: Final[Mapping[str, str]] = {
     "unconfirmed": "?",
     "anomaly": "≋",
     "slo_alert": "!",
+    "slo_freeze": "❄",
+    "slo_correction": "✎",
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(

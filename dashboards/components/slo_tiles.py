@@ -36,8 +36,16 @@ def slo_tiles(slos: Sequence[Slo]) -> Component:
     return html.Div([_tile(slo) for slo in ordered], className="tiles")
 
 
+def _standing(slo: Slo) -> tuple[str, Status]:
+    """Its word: what burns comes first, then what is spent already, though nothing burns now."""
+    left = slo.budget_remaining_ratio
+    if slo.state == "ok" and left is not None and left < 0:
+        return "budget spent", Status.WARN
+    return _STATES.get(slo.state, (slo.state, Status.UNKNOWN))
+
+
 def _tile(slo: Slo) -> Component:
-    word, status = _STATES.get(slo.state, (slo.state, Status.UNKNOWN))
+    word, status = _standing(slo)
     achieved = None if slo.error_ratio is None else 1 - slo.error_ratio
     return html.Article(
         [

@@ -117,7 +117,7 @@ async def test_killing_the_analysis_between_decision_and_delivery(start_platform
             os.kill(controller, signal.SIGCONT)
         assert before["state"] == "pending"
         (after,) = await running.until(
-            lambda: deliveries(running, decision["decision_id"]),
+            lambda: running.clients.deliveries(decision["decision_id"]),
             lambda rows: rows and rows[0]["state"] == "delivered",
             60,
         )
@@ -131,14 +131,6 @@ async def test_killing_the_analysis_between_decision_and_delivery(start_platform
             decision["decision_id"]
         ]
         assert running.supervisor.starts("analysis") == 2
-
-
-async def deliveries(running, decision_id):
-    """The analysis may be starting again while we ask."""
-    try:
-        return await running.clients.deliveries(decision_id)
-    except aiohttp.ClientError:
-        return []
 
 
 async def test_a_silent_canary_is_neither_promoted_nor_rolled_back(start_platform):

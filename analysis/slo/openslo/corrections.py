@@ -84,7 +84,7 @@ class Recurring:
             raise CorrectionError("the start is local time, without an offset of its own")
         try:
             ZoneInfo(self.time_zone)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:  # not found is a KeyError
             raise CorrectionError(f"time zone {self.time_zone!r}, accepted: IANA names") from error
         _check_rule(self.rule)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import resource
 import sys
+from pathlib import Path
 
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import Arm, Declaration
 from analysis.errors import LedgerUnavailableError
 from telemetry.clock import SystemClock
 
-ROOM_BYTES = 300_000
+#: Beyond what the empty ledger has: its tables are written to the log first.
+ROOM_BYTES = 200_000
 
 
 def declare(ledger: Ledger, number: int) -> bool:
@@ -28,7 +30,9 @@ def declare(ledger: Ledger, number: int) -> bool:
 def main(url: str) -> None:
     ledger = Ledger.open(url, SystemClock())
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, hard))
+    path = Path(url.removeprefix("sqlite:///"))
+    size = max(one.stat().st_size for one in path.parent.glob(f"{path.name}*"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + ROOM_BYTES, hard))
     number = refused = 0
     while refused < 3:
         refused += not declare(ledger, number)

@@ -116,6 +116,15 @@ def test_an_overspent_budget_is_never_clipped():
     assert budget_words(slo(left=None)) == "–"
 
 
+def test_a_tile_never_says_within_budget_of_a_spent_one():
+    """Also when nothing burns any more; what burns is said first."""
+    spent, burning = slo(left=-0.04), slo(left=-0.04, state="burning")
+    assert "budget spent" in to_json_plotly(slo_tiles([spent]))
+    assert "within budget" not in to_json_plotly(slo_tiles([spent]))
+    assert "budget burning" in to_json_plotly(slo_tiles([burning]))
+    assert "within budget" in to_json_plotly(slo_tiles([slo(left=0.0)]))
+
+
 def test_the_worst_objective_stands_first():
     """Burning, then the least budget."""
     words = to_json_plotly(

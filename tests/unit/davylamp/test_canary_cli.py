@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from analysis.canary.config import load_canary_config
 from davylamp.cli import main
 
 FAILURES = ["canary", "plan", "failures", "--requests-per-min", "600", "--runs", "40"]
@@ -39,3 +42,43 @@ def test_what_is_not_found_in_time_is_one(capsys):
 def test_what_cannot_be_is_two(capsys, values):
     assert main([*DURATIONS, "--median-s", values[0], "--p99-s", values[1]]) == 2
     assert "needs to be" in capsys.readouterr().err
+
+
+PAGE = (Path(__file__).parents[3] / "docs/howto/canary-rules.md").read_text()
+RULE = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+
+
+def test_the_pages_rule_is_good(tmp_path, capsys):
+    file = tmp_path / "rule.yaml"
+    file.write_text(RULE)
+    assert main(["canary", "validate", str(file)]) == 0
+    assert "http.server.request.duration, checkout.payments" in capsys.readouterr().out
+
+
+def test_every_problem_of_a_rule_has_its_place(tmp_path, capsys):
+    file = tmp_path / "rule.yaml"
+    file.write_text(RULE.replace("weight: 0.5", "weight: none").replace("alpha: 0.005", "alpha: 5"))
+    assert main(["canary", "validate", str(file)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{file}: line 7, column 3: alpha: got 5, accepted: a number in (0, 1)")
+    assert "metrics[http.server.errors].weight: got none, accepted: a number" in second
+
+
+def test_the_shipped_rule_and_the_schema_are_printed(capsys):
+    assert main(["canary", "default"]) == 0
+    assert load_canary_config(capsys.readouterr().out).metrics
+    assert main(["canary", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["kind"] == {"const": "CanaryRule"}
+
+
+def test_a_config_of_kayenta_becomes_a_rule(tmp_path, capsys):
+    file = tmp_path / "kayenta.json"
+    query = {"type": "prometheus", "metricName": "request_duration_seconds"}
+    file.write_text(json.dumps({"name": "x", "metrics": [{"name": "l", "query": query}]}))
+    assert main(["canary", "import-kayenta", str(file)]) == 0
+    said = capsys.readouterr()
+    assert load_canary_config(said.out).metric("l").kind == "histogram"
+    assert "only slower is worse" in said.err
+    file.write_text("{")
+    assert main(["canary", "import-kayenta", str(file)]) == 2
+    assert main(["canary", "import-kayenta", str(tmp_path / "none")]) == 1

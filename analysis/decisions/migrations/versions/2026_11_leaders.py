@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_leaders"
-down_revision = "2026_11_kayenta"
+down_revision = "2026_11_corrections"
 branch_labels = None
 depends_on = None
 

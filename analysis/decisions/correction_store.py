@@ -1,0 +1,141 @@
+"""Rows of corrections: made, withdrawn, never deleted; each change is in the audit log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import func, insert, select, update
+
+from analysis.decisions.database import Transactions
+from analysis.decisions.records import Event
+from analysis.decisions.tables import corrections
+from analysis.decisions.timeline import add_event, dumps
+from analysis.errors import ConflictError, LedgerFullError, UnknownRecordError
+from analysis.slo.correction_book import ScopedCorrection, when_json
+from analysis.slo.openslo.corrections import Correction, Once, Recurring, Withdrawal
+from telemetry.clock import Clock
+
+_S: Final = 1_000_000_000
+#: Corrections that are kept; one more is refused.
+MAX_CORRECTIONS: Final = 2_000
+
+
+class CorrectionStore:
+    """Blocking, one transaction a call. All raise LedgerUnavailableError."""
+
+    def __init__(self, database: Transactions, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def make(
+        self,
+        when: Once | Recurring,
+        objectives: Sequence[str],
+        *,
+        author: str,
+        reason: str,
+        category: str,
+    ) -> ScopedCorrection:
+        """Keep a new one. Raises LedgerFullError, and CorrectionError for empty words."""
+        now = self._clock.wall_unix_nano()
+        one = Correction(f"cor_{secrets.token_hex(8)}", author, reason, category, now // _S, when)
+        made = ScopedCorrection(one, frozenset(objectives))
+        with self._database.write() as connection:
+            count = connection.scalar(select(func.count()).select_from(corrections)) or 0
+            if count >= MAX_CORRECTIONS:
+                raise LedgerFullError(f"{count} corrections are kept, at most {MAX_CORRECTIONS}")
+            connection.execute(
+                insert(corrections).values(
+                    correction_id=one.correction_id,
+                    made_unix_nano=one.made_unix_s * _S,
+                    author=author,
+                    reason=reason,
+                    category=category,
+                    objectives_json=dumps(sorted(objectives)),
+                    when_json=dumps(when_json(when)),
+                )
+            )
+            title = f"Time is excluded from {', '.join(sorted(objectives)) or 'every objective'}"
+            event = Event(now, "slo_correction", "", None, title, f"{author}: {reason}")
+            add_event(connection, event, author)
+        return made
+
+    def withdraw(self, correction_id: str, *, author: str, reason: str) -> ScopedCorrection:
+        """It counts again from now on. Raises UnknownRecordError, ConflictError if it does."""
+        now = self._clock.wall_unix_nano()
+        gone = Withdrawal(author, reason, now // _S)
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(corrections).where(corrections.c.correction_id == correction_id)
+            ).first()
+            if row is None:
+                raise UnknownRecordError(f"no correction {correction_id!r}")
+            if row.withdrawn_json is not None:
+                raise ConflictError(f"{correction_id} is withdrawn already")
+            words = {"author": author, "reason": reason, "unix_s": gone.unix_s}
+            connection.execute(
+                update(corrections)
+                .where(corrections.c.correction_id == correction_id)
+                .values(withdrawn_json=dumps(words))
+            )
+            title = f"The correction {correction_id} is withdrawn: the time counts again"
+            event = Event(now, "slo_correction", "", None, title, f"{author}: {reason}")
+            add_event(connection, event, author)
+        return self.one(correction_id)
+
+    def one(self, correction_id: str) -> ScopedCorrection:
+        """Raises UnknownRecordError."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(corrections).where(corrections.c.correction_id == correction_id)
+            ).first()
+        if row is None:
+            raise UnknownRecordError(f"no correction {correction_id!r}")
+        return _read(row)
+
+    def every(self) -> list[ScopedCorrection]:
+        """All that were ever made, newest first."""
+        query = select(corrections).order_by(
+            corrections.c.made_unix_nano.desc(), corrections.c.correction_id
+        )
+        with self._database.read() as connection:
+            return [_read(row) for row in connection.execute(query)]
+
+    def in_force(self, now_unix_nano: int) -> list[ScopedCorrection]:
+        """Those that count now."""
+        as_of = now_unix_nano // _S
+        return [one for one in self.every() if one.correction.is_in_force(as_of)]
+
+
+def read_when(found: Mapping[str, Any]) -> Once | Recurring:
+    """The inverse of ``when_json``. Raises CorrectionError, KeyError, TypeError or ValueError."""
+    once, recurring = found.get("once"), found.get("recurring")
+    if once is not None:
+        return Once(int(once["from_unix_s"]), int(once["to_unix_s"]))
+    assert recurring is not None, "a correction is once or recurring"
+    return Recurring(
+        dt.datetime.fromisoformat(recurring["start_time"]),
+        str(recurring["time_zone"]),
+        int(recurring["duration_s"]),
+        str(recurring["rule"]),
+    )
+
+
+def _read(row: Any) -> ScopedCorrection:
+    gone = None if row.withdrawn_json is None else orjson.loads(row.withdrawn_json)
+    return ScopedCorrection(
+        Correction(
+            row.correction_id,
+            row.author,
+            row.reason,
+            row.category,
+            row.made_unix_nano // _S,
+            read_when(orjson.loads(row.when_json)),
+            None if gone is None else Withdrawal(gone["author"], gone["reason"], gone["unix_s"]),
+        ),
+        frozenset(orjson.loads(row.objectives_json)),
+    )

@@ -1,0 +1,178 @@
+"""Objectives looked back upon, over HTTP: explained, with another target, and in reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, Response
+
+from analysis import params
+from analysis.api import Desk
+from analysis.errors import (
+    AnalysisError,
+    BadRequestError,
+    LedgerUnavailableError,
+    UnknownRecordError,
+)
+from analysis.reading.client import CollectorClient
+from analysis.reading.errors import ReadingError
+from analysis.reading.steps import SECOND_NS
+from analysis.runner.objective_past import MAX_SLICES, STEPS_S, read_past
+from analysis.slo import period_report
+from analysis.slo.correction_book import excluded_spans
+from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
+from analysis.slo.objectives import Objective
+from analysis.slo.openslo.corrections import CorrectionError
+from analysis.slo.openslo.errors import OpenSloError
+from analysis.slo.openslo.time_windows import Period
+
+Text = Annotated[str | None, Query()]
+FromText = Annotated[str | None, Query(alias="from", description=params.TIME_ACCEPTED)]
+ToText = Annotated[str | None, Query(alias="to", description=params.TIME_ACCEPTED)]
+#: Seconds until everything of a moment has arrived, mostly; later ones come with the next answer.
+SETTLE_S: Final = 5
+#: Between these a target says something.
+_TARGETS: Final = "a number from 0.5 to 0.99999"
+
+
+class Looker:
+    """Reads the past of the objectives that run here."""
+
+    def __init__(
+        self, desk: Desk, client: CollectorClient, objectives: Sequence[Objective]
+    ) -> None:
+        self.desk = desk
+        self.objectives = {one.name: one for one in objectives}
+        self._client = client
+
+    def named(self, name: str) -> Objective:
+        """Raises UnknownRecordError."""
+        try:
+            return self.objectives[name]
+        except KeyError:
+            raise UnknownRecordError(f"no objective {name!r}") from None
+
+    def now_unix_s(self) -> int:
+        """The present, whole seconds."""
+        return self.desk.clock.wall_unix_nano() // SECOND_NS
+
+    async def past(self, objective: Objective, period: Period) -> Past:
+        """With as much before the period as its alerts look back. Raises AnalysisError."""
+        windows = objective.policy.windows
+        before_s = max((one.long_window_s for one in windows), default=0)
+        length_s = period.length_s + before_s
+        slice_s = slices_that_fit(length_s, windows, STEPS_S, MAX_SLICES)
+        if slice_s is None:
+            raise BadRequestError(
+                f"{period.length_s} s are too long for the alert windows of {objective.name}",
+                accepted=f"a period of at most {MAX_SLICES} of the slices that divide them",
+            )
+        end = min(period.end_unix_s, self.now_unix_s() - SETTLE_S)
+        whole = Period(period.start_unix_s - before_s, end)
+        corrections = self.desk.ledger.corrections
+        known = await asyncio.to_thread(corrections.in_force, self.desk.clock.wall_unix_nano())
+        try:
+            counts = await read_past(self._client, objective, whole, slice_s)
+            return Past(counts, excluded_spans(known, objective.name, whole))
+        except ReadingError as error:
+            raise LedgerUnavailableError(f"the collector cannot be read: {error}") from error
+        except CorrectionError as error:
+            raise BadRequestError(str(error), accepted="a shorter period") from error
+
+    async def answer(
+        self, request: Request, read: Callable[[], Awaitable[Callable[[], Any]]]
+    ) -> Response:
+        """``read`` asks the collector and gives what computes the answer on a thread."""
+        try:
+            compute = await read()
+        except AnalysisError as error:
+            problem = error
+
+            def fail() -> tuple[int, Any]:
+                raise problem
+
+            return await self.desk.read(request, fail)
+
+        def work() -> tuple[int, Any]:
+            try:
+                return 200, compute()
+            except OpenSloError as error:
+                raise BadRequestError(str(error), accepted="another target or period") from error
+
+        return await self.desk.read(request, work)
+
+
+def add_looking_back(app: FastAPI, looker: Looker) -> None:
+    """Add the routes."""
+
+    @app.get("/api/v1/slos/{name}/explain")
+    async def explain(request: Request, name: str) -> Response:
+        """Every number with its inputs, window, formula and what stands in it."""
+
+        async def read() -> Callable[[], Any]:
+            objective, now = looker.named(name), looker.now_unix_s()
+            past = await looker.past(objective, Period(now - objective.window_s, now))
+            return lambda: explained(objective, past, now)
+
+        return await looker.answer(request, read)
+
+    @app.get("/api/v1/slos/{name}/whatif")
+    async def another_target(
+        request: Request,
+        name: str,
+        objective: Text = None,
+        from_text: FromText = None,
+        to_text: ToText = None,
+    ) -> Response:
+        """Alerts and budget as they were, and with another target; and a target that fits."""
+
+        async def read() -> Callable[[], Any]:
+            known, now = looker.named(name), looker.now_unix_s()
+            target = _target(objective, known.target_ratio)
+            period = _period(looker, known.window_s, from_text, to_text)
+            past = await looker.past(known, period)
+            return lambda: what_if(known, past, period, target, now)
+
+        return await looker.answer(request, read)
+
+    @app.get("/api/v1/slo-report")
+    async def report(
+        request: Request, from_text: FromText = None, to_text: ToText = None
+    ) -> Response:
+        """Every objective over one period: budget, alerts, coverage."""
+
+        async def read() -> Callable[[], Any]:
+            now = looker.now_unix_s()
+            period = _period(looker, 7 * 86_400, from_text, to_text)
+            pasts = [
+                (objective, await looker.past(objective, period))
+                for objective in looker.objectives.values()
+            ]
+            return lambda: period_report.as_json(
+                period, [report_row(objective, past, period, now) for objective, past in pasts]
+            )
+
+        return await looker.answer(request, read)
+
+
+def _period(looker: Looker, default_s: int, from_text: str | None, to_text: str | None) -> Period:
+    now = looker.desk.clock.wall_unix_nano()
+    if from_text is None and to_text is None:
+        end = now // SECOND_NS
+        return Period(end - default_s, end)
+    start, end = params.window(from_text, to_text, now)
+    return Period(start // SECOND_NS, -(-end // SECOND_NS))
+
+
+def _target(text: str | None, default: float) -> float:
+    if text is None:
+        return default
+    try:
+        target = float(text)
+    except ValueError:
+        target = -1.0
+    if not 0.5 <= target <= 0.99999:
+        raise BadRequestError(f"objective {text[:40]!r}", accepted=_TARGETS)
+    return target
