@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import numpy as np
+import orjson
 import pytest
 
 from bench.slo.expressions import Expressions, make_series, source_of_series
@@ -116,7 +117,7 @@ def test_random_expressions_have_equal_answers(run_prometheus):
         if error is not None:
             problems.append((query, f"fails: {error}"))
             continue
-        data = json.loads(json.dumps(query_data(result, result.series)))
+        data = orjson.loads(orjson.dumps(query_data(result, result.series)))
         answered += bool(data["result"])
         found = difference(data, answer["data"])
         if found and not is_brittle(query):
