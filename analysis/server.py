@@ -46,8 +46,9 @@ from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
 from analysis.webhooks.signing import read_secrets
 from collector.access.desk import AccessDesk
-from collector.access.gate import Application, Gate
+from collector.access.gate import Gate
 from collector.access.own import own_headers
+from collector.asgi import Application
 from telemetry.clock import Clock, SystemClock
 
 logger = logging.getLogger("davylamp.analysis")

@@ -24,7 +24,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from collector.access.desk import AccessDesk
-from collector.access.gate import Application, Gate, reading
+from collector.access.gate import Gate, reading
+from collector.asgi import Application
 from collector.config import CollectorConfig
 from collector.errors import PortTaken, StartError
 from collector.limits.lives import Lives

@@ -73,6 +73,12 @@ class AccessDesk:
         what = "the token is unknown" if text else "there is no token"
         raise Unauthenticated(what, accepted=ACCEPTED)
 
+    def sender(self, authorization: str | None) -> Caller:
+        """A caller who may send telemetry. Raises Unauthenticated or Forbidden."""
+        caller = self.caller(authorization)
+        caller.require(Scope.INGEST)
+        return caller
+
     def _named(self, text: str) -> Caller:
         token_id = id_in(text)
         token = self._kept().get(token_id) if token_id else None

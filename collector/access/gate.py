@@ -5,19 +5,16 @@ It stands around the application, so that a route that is added later is closed,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import orjson
 
 from collector.access.desk import AccessDesk
 from collector.access.errors import AccessError
 from collector.access.tokens import Scope
+from collector.asgi import Application, Message, Receive, Send
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 #: The scope a method and path need; None: anybody.
 ScopeOf = Callable[[str, str], Scope | None]
 

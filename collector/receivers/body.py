@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
+from collector.asgi import Receive
 from collector.config import LimitsConfig
 from collector.receivers.in_flight import Lease
 from collector.wire.errors import TooLarge
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class HungUpError(Exception):

@@ -9,7 +9,6 @@ import grpc
 import numpy as np
 
 from collector.access.desk import AccessDesk
-from collector.access.tokens import Scope
 from collector.model import Signal
 from collector.pipeline.intake import Intake
 from collector.receivers import replies
@@ -56,8 +55,7 @@ class OtlpGrpc:
     def _export_of(self, signal: Signal) -> Any:
         async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
-                caller = self._access.caller(_authorization(context))
-                caller.require(Scope.INGEST)
+                caller = self._access.sender(_authorization(context))
                 with self._in_flight.lease() as lease:
                     lease.grow_to(len(body))
                     taken = await self._intake.take(signal, body, caller.binding)

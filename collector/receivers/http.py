@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from collector.access.desk import AccessDesk
-from collector.access.tokens import Scope
+from collector.asgi import Message, Receive, Send
 from collector.config import LimitsConfig
 from collector.model import Signal
 from collector.pipeline.intake import INLINE_BYTES, Intake, Taken
 from collector.receivers import replies
+from collector.receivers.body import HungUpError, read_body
 from collector.receivers.in_flight import InFlight, Lease
-from collector.receivers.refusal import INTERNAL, Refusal, refusal_of
+from collector.receivers.refusal import INTERNAL, Refusal, http_headers, refusal_of
 from collector.selfmetrics import SelfMetrics
 from collector.wire.compression import decompress
-from collector.wire.errors import TooLarge, UnsupportedEncoding
+from collector.wire.errors import UnsupportedEncoding
 from collector.wire.otlp_json import json_to_protobuf
 
 logger = logging.getLogger("collector.http")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _SIGNAL_OF_PATH: Final = {
     "/v1/traces": Signal.TRACES,
@@ -37,10 +33,6 @@ _SIGNAL_OF_PATH: Final = {
     "/api/v1/otlp/v1/metrics": Signal.METRICS,
 }
 _PATHS: Final = ", ".join(_SIGNAL_OF_PATH)
-
-
-class _HungUpError(Exception):
-    """The sender went away before its body was complete; there is nobody to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,7 @@ class OtlpHttp:
                 answer = self._refused(signal, refused, content_type)
             else:
                 answer = await self._export(signal, headers, content_type, receive)
-        except _HungUpError:
+        except HungUpError:
             self._metrics.answered("http", signal or "none", "hung_up")
             return
         await _send(send, answer)
@@ -95,17 +87,16 @@ class OtlpHttp:
         self, signal: Signal, headers: dict[bytes, bytes], content_type: str, receive: Receive
     ) -> _Answer:
         try:
-            caller = self._access.caller(headers.get(b"authorization", b"").decode("latin-1"))
-            caller.require(Scope.INGEST)
+            caller = self._access.sender(headers.get(b"authorization", b"").decode("latin-1"))
             with self._in_flight.lease() as lease:
                 async with asyncio.timeout(self._limits.body_timeout_s):
-                    raw = await self._body(headers, receive, lease)
+                    raw = await read_body(headers, receive, lease, self._limits)
                 body = await self._decoded(signal, raw, headers, content_type, lease)
                 taken = await self._intake.take(signal, body, caller.binding)
         except TimeoutError:
             slow = f"the body took longer than {self._limits.body_timeout_s} s"
             return self._refused(signal, Refusal("slow_body", 408, 4, slow), content_type)
-        except _HungUpError:
+        except HungUpError:
             raise
         except Exception as error:
             refused = refusal_of(error, self._rng)
@@ -114,29 +105,6 @@ class OtlpHttp:
                 refused = INTERNAL
             return self._refused(signal, refused, content_type)
         return self._accepted(signal, taken, content_type)
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive, lease: Lease) -> bytes:
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit():
-            self._require_small(int(declared))
-            lease.grow_to(int(declared))
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _HungUpError
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            self._require_small(size)
-            lease.grow_to(size)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _require_small(self, size: int) -> None:
-        if size > self._limits.max_request_bytes:
-            raise TooLarge(f"the request is larger than {self._limits.max_request_bytes} bytes")
 
     async def _decoded(
         self,
@@ -170,21 +138,11 @@ class OtlpHttp:
     def _refused(self, signal: Signal | str, refused: Refusal, content_type: str) -> _Answer:
         self._metrics.answered("http", signal, refused.outcome)
         is_protobuf = content_type == replies.PROTOBUF
-        headers: list[tuple[bytes, bytes]] = []
-        if refused.retry_after_s is not None:
-            headers.append((b"retry-after", str(refused.retry_after_s).encode()))
-        if refused.http_status == 405:
-            headers.append((b"allow", b"POST"))
-        if refused.http_status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        if refused.http_status in {401, 403, 408, 413, 429}:
-            # The rest of the body may still be on its way; nobody will read it.
-            headers.append((b"connection", b"close"))
         return _Answer(
             refused.http_status,
             replies.failure(refused, content_type),
             replies.PROTOBUF if is_protobuf else replies.JSON,
-            tuple(headers),
+            tuple(http_headers(refused)),
         )
 
 

@@ -31,6 +31,21 @@ class Refusal:
     retry_after_s: int | None = None
 
 
+def http_headers(refused: Refusal) -> list[tuple[bytes, bytes]]:
+    """What stands in the head of an HTTP answer beside its type and length."""
+    headers: list[tuple[bytes, bytes]] = []
+    if refused.retry_after_s is not None:
+        headers.append((b"retry-after", str(refused.retry_after_s).encode()))
+    if refused.http_status == 405:
+        headers.append((b"allow", b"POST"))
+    if refused.http_status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refused.http_status in {401, 403, 408, 413, 429}:
+        # The rest of the body may still be on its way; nobody will read it.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
 def refusal_of(error: Exception, rng: np.random.Generator) -> Refusal | None:
     """The answer to what stopped a request; None for an error that is ours and unforeseen."""
     if isinstance(error, WireError | AccessError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +17,13 @@ import numpy as np
 
 from collector.access.desk import AccessDesk
 from collector.access.errors import Forbidden
-from collector.access.tokens import Scope
+from collector.asgi import Application, Message, Receive, Send
 from collector.config import LimitsConfig
 from collector.model import Signal
 from collector.pipeline.intake import INLINE_BYTES
-from collector.receivers.body import HungUpError, Message, Receive, Send, read_body
+from collector.receivers.body import HungUpError, read_body
 from collector.receivers.in_flight import InFlight, Lease
-from collector.receivers.refusal import INTERNAL, Refusal, refusal_of
+from collector.receivers.refusal import INTERNAL, Refusal, http_headers, refusal_of
 from collector.samples.decode import first_version
 from collector.samples.intake import SampleIntake, TakenSamples
 from collector.samples.snappy import decompress_block
@@ -35,7 +35,6 @@ logger = logging.getLogger("collector.remote_write")
 
 #: The second one is a Prometheus server's, for whoever takes the data source's address for both.
 PATHS: Final = frozenset({"/api/v1/write", "/prometheus/api/v1/write"})
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 FIRST: Final = "prometheus.WriteRequest"
 SECOND: Final = "io.prometheus.write.v2.Request"
 _TYPE: Final = "application/x-protobuf"
@@ -106,8 +105,7 @@ class RemoteWriteHttp:
 
     def _admit(self, headers: Mapping[bytes, bytes]) -> None:
         """Raises AccessError."""
-        caller = self._access.caller(headers.get(b"authorization", b"").decode("latin-1"))
-        caller.require(Scope.INGEST)
+        caller = self._access.sender(headers.get(b"authorization", b"").decode("latin-1"))
         if not caller.binding.is_free:
             # A Prometheus server speaks for many services, in labels that it may rewrite.
             raise Forbidden(
@@ -141,17 +139,7 @@ class RemoteWriteHttp:
 
     def _refused(self, refused: Refusal) -> _Answer:
         self._metrics.answered("remote_write", Signal.SAMPLES, refused.outcome)
-        headers: list[tuple[bytes, bytes]] = []
-        if refused.retry_after_s is not None:
-            headers.append((b"retry-after", str(refused.retry_after_s).encode()))
-        if refused.http_status == 405:
-            headers.append((b"allow", b"POST"))
-        if refused.http_status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        if refused.http_status in {401, 403, 408, 413, 429}:
-            # The rest of the body may still be on its way; nobody will read it.
-            headers.append((b"connection", b"close"))
-        return _Answer(refused.http_status, refused.message + "\n", 0, tuple(headers))
+        return _Answer(refused.http_status, refused.message + "\n", 0, tuple(http_headers(refused)))
 
 
 class WriteFirst:
