@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -69,12 +70,13 @@ class CorrectionStore:
         now = self._clock.wall_unix_nano()
         gone = Withdrawal(author, reason, now // _S)
         with self._database.write() as connection:
-            row = connection.execute(
+            found = connection.execute(
                 select(corrections).where(corrections.c.correction_id == correction_id)
             ).first()
-            if row is None:
+            if found is None:
                 raise UnknownRecordError(f"no correction {correction_id!r}")
-            if row.withdrawn_json is not None:
+            known = _read(found)
+            if known.correction.withdrawn is not None:
                 raise ConflictError(f"{correction_id} is withdrawn already")
             words = {"author": author, "reason": reason, "unix_s": gone.unix_s}
             connection.execute(
@@ -85,17 +87,7 @@ class CorrectionStore:
             title = f"The correction {correction_id} is withdrawn: the time counts again"
             event = Event(now, "slo_correction", "", None, title, f"{author}: {reason}")
             add_event(connection, event, author)
-        return self.one(correction_id)
-
-    def one(self, correction_id: str) -> ScopedCorrection:
-        """Raises UnknownRecordError."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                select(corrections).where(corrections.c.correction_id == correction_id)
-            ).first()
-        if row is None:
-            raise UnknownRecordError(f"no correction {correction_id!r}")
-        return _read(row)
+        return replace(known, correction=replace(known.correction, withdrawn=gone))
 
     def every(self) -> list[ScopedCorrection]:
         """All that were ever made, newest first."""

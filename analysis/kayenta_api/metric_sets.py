@@ -29,12 +29,14 @@ def metric_sets(name: str, answer: Any, scope: Scope) -> list[MetricSet]:
             raise FetchError(f"{name}: the query's answer is no matrix")
         series = answer["data"]["result"]
         found = [
-            MetricSet(name, _tags(one["metric"]), _on_grid(one["values"], scope), _expected(scope))
+            MetricSet(
+                name, _tags(one["metric"]), _on_grid(one["values"], scope), scope.expected_points
+            )
             for one in series
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise FetchError(f"{name}: the answer is not as documented: {error}") from None
-    return found or [MetricSet(name, {}, np.zeros(0), _expected(scope))]
+    return found or [MetricSet(name, {}, np.zeros(0), scope.expected_points)]
 
 
 def require_few(sets: Sequence[MetricSet]) -> None:
@@ -60,10 +62,6 @@ def pair_json(pair: MetricSetPair, scopes: ScopePair) -> dict[str, Any]:
         },
         "attributes": {},
     }
-
-
-def _expected(scope: Scope) -> int:
-    return scope.expected_points
 
 
 def _scope_json(scope: Scope) -> dict[str, Any]:

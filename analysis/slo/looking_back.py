@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
-import numpy as np
-
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import BudgetTerms, DataRules, Missing, budget
 from analysis.slo.openslo.exact import exact
 from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.policy_replay import episodes, firing
-from analysis.slo.openslo.sliced_past import Flags, SlicedPast
+from analysis.slo.openslo.sliced_past import Flags, SlicedPast, touched
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import WindowSum
 
@@ -78,13 +76,7 @@ class Past:
 
     def marks(self, period: Period) -> Flags:
         """Slices of a period that an excluded span touches."""
-        whole = self.counts.over(period)
-        flags = np.zeros(len(whole.good), dtype=np.bool_)
-        for span in self.excluded:
-            first = (span.start_unix_s - whole.start_unix_s) // whole.slice_s
-            end = -((whole.start_unix_s - span.end_unix_s) // whole.slice_s)
-            flags[max(first, 0) : max(end, 0)] = True
-        return flags
+        return touched(self.counts.over(period), self.excluded)
 
     def seen_by_alerts(self) -> SlicedPast:
         """What is excluded is time nobody reported for, so without failures."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -64,7 +65,7 @@ class Tails:
                 now = clock.wall_unix_nano()
                 window = Window(max(start, now - round(LOOK_BACK_S * _NS)), now + 1)
                 try:
-                    found = await self._questions.ask(lambda span=window: find(span, MAX_PER_LOOK))  # type: ignore[misc]
+                    found = await self._questions.ask(partial(find, window, MAX_PER_LOOK))
                 except (QueryError, StoreError) as error:
                     yield _event("missed", {"message": str(error)})
                     found = []

@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from dateutil.rrule import rrulestr
 
 from analysis.slo.openslo.errors import OpenSloError
-from analysis.slo.openslo.sliced_past import Flags, SlicedPast
+from analysis.slo.openslo.sliced_past import Flags, SlicedPast, touched
 from analysis.slo.openslo.time_windows import Period
 
 RULE_CHARS_MAX: Final = 500
@@ -142,19 +141,15 @@ def excluded(
 ) -> Flags:
     """Marks for the slices of ``past.over(period)``: those a correction in force touches.
 
-    A slice is counted whole or not at all, so one that is touched anywhere does not count.
     Raises CorrectionError.
     """
-    whole = past.over(period)
-    flags = np.zeros(len(whole.good), dtype=np.bool_)
-    for correction in corrections:
-        if not correction.is_in_force(as_of_unix_s):
-            continue
-        for span in correction.when.spans(period):
-            first = (span.start_unix_s - whole.start_unix_s) // whole.slice_s
-            end = -((whole.start_unix_s - span.end_unix_s) // whole.slice_s)
-            flags[max(first, 0) : max(end, 0)] = True
-    return flags
+    spans = (
+        span
+        for correction in corrections
+        if correction.is_in_force(as_of_unix_s)
+        for span in correction.when.spans(period)
+    )
+    return touched(past.over(period), spans)
 
 
 def _local(unix_s: int, zone: ZoneInfo) -> datetime:

@@ -5,6 +5,7 @@ A slice nobody reported for is not one without events; both are kept apart from 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,16 @@ class SlicedPast:
             placed(self.bad).astype(np.int64),
             placed(self.reported).astype(np.bool_),
         )
+
+
+def touched(whole: SlicedPast, spans: Iterable[Period]) -> Flags:
+    """Marks for the slices that a span touches anywhere: a slice counts whole or not at all."""
+    flags = np.zeros(len(whole.good), dtype=np.bool_)
+    for span in spans:
+        first = (span.start_unix_s - whole.start_unix_s) // whole.slice_s
+        end = -((whole.start_unix_s - span.end_unix_s) // whole.slice_s)
+        flags[max(first, 0) : max(end, 0)] = True
+    return flags
 
 
 def sliced_past(
