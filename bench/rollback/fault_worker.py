@@ -17,12 +17,11 @@ from prometheus_client import CollectorRegistry
 
 from analysis.config import EndpointConfig
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.records import Arm, DecisionDraft, Declaration
-from analysis.decisions.states import Action
 from analysis.errors import AnalysisError
 from analysis.metrics import Metrics
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
+from bench.rollback.commit import commit_rollback
 from telemetry.clock import SystemClock
 
 ENDPOINT_ID = "deployer"
@@ -31,25 +30,8 @@ ENVIRONMENT = "faults"
 
 def decide(ledger: Ledger, number: str, service: str) -> str:
     """Declare a canary and conclude it; the id of the committed decision."""
-    now = SystemClock().wall_unix_nano()
-    name = f"d-{number}-{now}"
-    arms = Arm("1", "sha256:a", ("b",)), Arm("2", "sha256:b", ("c",))
-    ledger.declare(Declaration(name, ENVIRONMENT, service, *arms, now, now + 10**12))
-    ledger.start_judging(name, "rule", "f" * 64)
-    look = {
-        "index": 0,
-        "unix_nano": now,
-        "verdict": "fail",
-        "final": True,
-        "reason": "regression",
-        "summary": "Worse.",
-        "culprit_metric": None,
-        "culprit_split": None,
-    }
-    draft = DecisionDraft(Action.ROLLBACK, "act", "fail", "Worse.", None, None)
-    decision = ledger.conclude(name, look, {"looks": 1}, "failed", draft)
-    assert decision is not None
-    return decision.decision_id
+    name = f"d-{number}-{SystemClock().wall_unix_nano()}"
+    return commit_rollback(ledger, name, ENVIRONMENT, service).decision_id
 
 
 def serve_lines(ledger: Ledger, ended: threading.Event) -> None:

@@ -23,11 +23,10 @@ from analysis.decisions.guard_store import Guarding
 from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.records import Arm, DecisionDraft, Declaration
-from analysis.decisions.states import Action
 from analysis.metrics import Metrics
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing, Route
+from bench.rollback.commit import commit_rollback
 from telemetry.clock import SystemClock
 
 ENVIRONMENT = "latency"
@@ -37,32 +36,9 @@ LIMITS = GuardLimits(1, 10**6, 10**6, 60.0, 10**6, 10**6, 60.0)
 COMMITTERS = 8
 
 
-def declare(ledger: Ledger, number: int, service: str) -> str:
-    """A canary that is looked at; its name."""
-    now = SystemClock().wall_unix_nano()
-    name = f"d-{number}"
-    arms = Arm("1", "sha256:a", ("b",)), Arm("2", f"sha256:{number:08x}", ("c",))
-    ledger.declare(Declaration(name, ENVIRONMENT, service, *arms, now, now + 10**12))
-    ledger.start_judging(name, "rule", "f" * 64)
-    return name
-
-
 def conclude(ledger: Ledger, number: int, service: str) -> None:
-    """Its FAIL and its rollback, in one transaction."""
-    name = declare(ledger, number, service)
-    look = {
-        "index": 0,
-        "unix_nano": SystemClock().wall_unix_nano(),
-        "verdict": "fail",
-        "final": True,
-        "reason": "regression",
-        "summary": "Worse.",
-        "culprit_metric": None,
-        "culprit_split": None,
-    }
-    draft = DecisionDraft(Action.ROLLBACK, "act", "fail", "Worse.", None, None)
-    decision = ledger.conclude(name, look, {"looks": 1}, "failed", draft)
-    assert decision is not None
+    """A release of its own, which the guards have never seen."""
+    decision = commit_rollback(ledger, f"d-{number}", ENVIRONMENT, service, f"sha256:{number:08x}")
     assert decision.mode == "act", decision.summary
 
 

@@ -9,9 +9,8 @@ import itertools
 import sys
 
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.records import Arm, DecisionDraft, Declaration
-from analysis.decisions.states import Action
 from analysis.webhooks.events import Addressing
+from bench.rollback.commit import commit_rollback
 from telemetry.clock import SystemClock
 
 
@@ -21,25 +20,8 @@ def main(url: str, receiver_url: str, count: int) -> None:
     ledger = Ledger.open(url, clock, addressing)
     print("open", flush=True)
     for number in itertools.count() if count == 0 else range(count):
-        now = clock.wall_unix_nano()
-        deployment_id = f"d-{now}-{number}"
-        service = f"service-{number}"
-        arms = Arm("1", "sha256:a", ("b",)), Arm("2", "sha256:b", ("c",))
-        ledger.declare(Declaration(deployment_id, "demo", service, *arms, now, now + 10**12))
-        ledger.start_judging(deployment_id, "rule", "f" * 64)
-        look = {
-            "index": 0,
-            "unix_nano": now,
-            "verdict": "fail",
-            "final": True,
-            "reason": "regression",
-            "summary": "Worse.",
-            "culprit_metric": None,
-            "culprit_split": None,
-        }
-        draft = DecisionDraft(Action.ROLLBACK, "act", "fail", "Worse.", None, None)
-        decision = ledger.conclude(deployment_id, look, {"looks": 1}, "failed", draft)
-        assert decision is not None
+        name = f"d-{clock.wall_unix_nano()}-{number}"
+        decision = commit_rollback(ledger, name, "demo", f"service-{number}")
         print("committed", decision.decision_id, flush=True)
     # The parent kills this process here: after the commit, before any delivery.
     sys.stdin.read()
