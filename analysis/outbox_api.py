@@ -93,6 +93,8 @@ def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk) -> None:
 
         def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_replay(raw)
+            about = desk.ledger.canary(notices.one(webhook_id).deployment_id).declaration
+            require_own(caller, about.service, about.environment)
             who = signed_by(caller, body.who)
             return 200, notices.replay(webhook_id, who, body.reason).to_json()
 

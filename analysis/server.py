@@ -132,7 +132,7 @@ async def _serve(
             clock,
             metrics,
             access=access,
-            secret_files=tuple(endpoint.secret_file for endpoint in endpoints),
+            secret_files=tuple(one.secret_file for one in (*endpoints, *config.notices)),
             is_alive=duty.is_alive,
         )
         kept = ObjectStore(ledger.database, clock)

@@ -38,6 +38,11 @@ class NoticeDesk:
         with self._database.write() as connection:
             return store.replay(connection, webhook_id, who, reason, self._clock.wall_unix_nano())
 
+    def one(self, webhook_id: str) -> NoticeRow:
+        """Raises UnknownRecordError."""
+        with self._database.read() as connection:
+            return store.one(connection, webhook_id)
+
     def listed(self, state: DeliveryState | None, limit: int) -> list[NoticeRow]:
         """Newest first; None = of any state."""
         with self._database.read() as connection:

@@ -219,17 +219,24 @@ def record(connection: Connection, row: NoticeRow, told: Told) -> None:
 
 def replay(connection: Connection, webhook_id: str, who: str, reason: str, now: int) -> NoticeRow:
     """Due again at once, with a schedule of its own. Raises UnknownRecordError, ConflictError."""
-    same = notices.c.webhook_id == webhook_id
-    row = connection.execute(select(notices).where(same)).one_or_none()
-    if row is None:
-        raise UnknownRecordError(f"no notice {webhook_id!r}")
-    if row.state == DeliveryState.PENDING:
+    row = one(connection, webhook_id)
+    if row.state is DeliveryState.PENDING:
         raise ConflictError(f"{webhook_id} is pending; only what is over can be sent again")
     values = {"state": str(DeliveryState.PENDING), "due_unix_nano": now, "attempts": 0}
+    same = notices.c.webhook_id == webhook_id
     connection.execute(update(notices).where(same).values(values))
     title = f"{row.kind} is told to {row.endpoint_id} again, says {who}"
     add_event(connection, Event(now, "replayed", "", row.deployment_id, title, reason), actor=who)
-    return _read(connection.execute(select(notices).where(same)).one())
+    return one(connection, webhook_id)
+
+
+def one(connection: Connection, webhook_id: str) -> NoticeRow:
+    """Raises UnknownRecordError."""
+    query = select(notices).where(notices.c.webhook_id == webhook_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownRecordError(f"no notice {webhook_id!r}")
+    return _read(row)
 
 
 def listed(connection: Connection, state: DeliveryState | None, limit: int) -> list[NoticeRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -9,8 +10,14 @@ import time
 import aiohttp
 import pytest
 
+from analysis.decisions.ledger import Ledger
+from analysis.notices.desk import NoticeDesk
+from analysis.notices.formats import Format, Sender
+from analysis.notices.store import Subscription
+from analysis.webhooks.events import Addressing
 from collector.access.token_file import TokenFile
 from collector.access.tokens import Order, issue
+from telemetry.clock import SystemClock
 
 NOW = time.time_ns()
 BODY = {
@@ -96,6 +103,35 @@ async def test_a_token_speaks_for_its_own_service_only(ask, token):
     assert (await ask("POST", "/api/v1/canaries", own, BODY))[0] == 201
     # A lock stops every service of an environment.
     assert (await ask("POST", "/api/v1/guards/lock", own, LOCK))[0] == 403
+
+
+@pytest.fixture
+def kept(tmp_path, helpers):
+    """A command and a notice about playback, left by a process that is gone."""
+    clock = SystemClock()
+    addressing = Addressing("deployer", "http://127.0.0.1:9", "http://127.0.0.1:1", 900.0)
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with contextlib.closing(Ledger.open(url, clock, addressing)) as ledger:
+        desk = NoticeDesk(ledger.database, clock)
+        wanted = Subscription(Sender("chat", "http://127.0.0.1:1"), Format.STANDARD, ("decision",))
+        desk.fan_out([wanted])
+        decision = helpers.decide(ledger, clock, 1)
+        desk.fan_out([wanted])
+        (letter,) = ledger.outbox.deliveries(decision.decision_id)
+        (notice,) = desk.listed(None, 2)
+    return {"outbox": letter.webhook_id, "notices": notice.webhook_id}
+
+
+async def test_what_is_sent_again_is_its_own(kept, ask, token):
+    """Another service's token sends neither again."""
+    stranger = token("admin", services=("search",))
+    own = token("admin", services=("playback",), environments=("demo",))
+    body = {"who": "ada", "reason": "mended"}
+    for kind, webhook_id in kept.items():
+        path = f"/api/v1/{kind}/{webhook_id}/replay"
+        assert (await ask("POST", path, stranger, body))[0] == 403, kind
+        # Pending: whoever may is told that there is nothing to send again yet.
+        assert (await ask("POST", path, own, body))[0] in (200, 409), kind
 
 
 async def test_the_audit_names_who_showed_the_token(ask, token, helpers, tmp_path):
