@@ -75,7 +75,7 @@ class Row:
         return (
             f"{self.stream:<50}{self.exact_remaining_ratio:>+16.8%}"
             f"{self.our_remaining_ratio:>+16.8%}{self.relative_error:>10.1e}"
-            + f"{'NaN' if math.isnan(sloth) else f'{sloth:+.2%}':>12}"
+            f"{'NaN' if math.isnan(sloth) else f'{sloth:+.2%}':>12}"
         )
 
     def plain(self) -> dict[str, Any]:
