@@ -11,11 +11,15 @@ from typing import Any, Final
 
 from analysis.slo.openslo.sloth.generate import Options, rule_groups
 from analysis.slo.openslo.sloth.spec import read
-from bench.slo.outage_streams import Counters, Floats
+from bench.slo.outage_streams import Counters
 from bench.slo.promtool_values import value_of
 
-#: How often Sloth's rules are evaluated.
+#: How often Sloth's rules are evaluated, and counters sampled where they are asked for 30 days:
+#: promtool loads no more than 10,000 samples of a series.
 RULES_EVERY_MIN: Final = 5
+SHORT, PERIOD = "5m", "30d"
+ERROR_RATIO: Final = "slo:sli_error:ratio_rate"
+REMAINING: Final = "slo:period_error_budget_remaining:ratio"
 METRIC: Final = "http_request_duration_seconds_count"
 #: Sloth's first example, its objective alone.
 GETTING_STARTED: Final = f"""
@@ -43,25 +47,45 @@ def sloth_budget(seen: Counters, rules: Rules, folder: Path) -> tuple[float, flo
     besides comes to the same and takes ten times as long.)
     """
     by_name = {rule["record"]: rule for rule in rules}
-    period = by_name["slo:sli_error:ratio_rate30d"]
     error_ratio = value_of(
-        period["expr"],
+        by_name[ERROR_RATIO + PERIOD]["expr"],
         folder=folder,
-        rules=[by_name["slo:sli_error:ratio_rate5m"]],
-        series={
-            f'{METRIC}{{job="myservice",code="200"}}': _notation(seen.good),
-            f'{METRIC}{{job="myservice",code="500"}}': _notation(seen.bad),
-        },
+        rules=[by_name[ERROR_RATIO + SHORT]],
+        series=notation(seen),
         at_min=len(seen.good) - 1,
         evaluate_every_min=RULES_EVERY_MIN,
     )
+    return _with_budget(error_ratio, rules, folder)
+
+
+def sloth_budget_unoptimized(seen: Counters, rules: Rules, folder: Path) -> tuple[float, float]:
+    """The same with ``--disable-optimized-rules``. Raises PromtoolError.
+
+    The rule of 30 days is then like those of the other windows (slok/sloth#259). Counters are
+    sampled every five minutes.
+    """
+    by_name = {rule["record"]: rule for rule in rules}
+    error_ratio = value_of(
+        by_name[ERROR_RATIO + SHORT]["expr"].replace(f"[{SHORT}]", f"[{PERIOD}]"),
+        folder=folder,
+        rules=[],
+        series=notation(seen, RULES_EVERY_MIN),
+        at_min=len(seen.good) - 1,
+        evaluate_every_min=RULES_EVERY_MIN,
+        sample_every_min=RULES_EVERY_MIN,
+    )
+    return _with_budget(error_ratio, rules, folder)
+
+
+def _with_budget(error_ratio: float | None, rules: Rules, folder: Path) -> tuple[float, float]:
     if error_ratio is None:
         return math.nan, math.nan
+    (period,) = (rule for rule in rules if rule["record"] == ERROR_RATIO + PERIOD)
     labels = ",".join(f'{name}="{value}"' for name, value in period["labels"].items())
     remaining = value_of(
-        "slo:period_error_budget_remaining:ratio",
+        REMAINING,
         folder=folder,
-        rules=[rule for rule in rules if not rule["record"].startswith("slo:sli_error:")],
+        rules=[rule for rule in rules if not rule["record"].startswith(ERROR_RATIO)],
         series={f"{period['record']}{{{labels}}}": repr(error_ratio).replace("nan", "NaN")},
         at_min=0,
         evaluate_every_min=1,
@@ -69,8 +93,14 @@ def sloth_budget(seen: Counters, rules: Rules, folder: Path) -> tuple[float, flo
     return error_ratio, math.nan if remaining is None else remaining
 
 
-def _notation(values: Floats) -> str:
-    return " ".join("_" if math.isnan(one) else f"{one:.0f}" for one in values.tolist())
+def notation(seen: Counters, every_min: int = 1) -> dict[str, str]:
+    """Both counters as promtool reads them: series -> samples so far apart."""
+    return {
+        f'{METRIC}{{job="myservice",code="{code}"}}': " ".join(
+            "_" if math.isnan(one) else f"{one:.0f}" for one in values[::every_min].tolist()
+        )
+        for code, values in (("200", seen.good), ("500", seen.bad))
+    }
 
 
 def sloth_rules() -> tuple[Rules, str]:

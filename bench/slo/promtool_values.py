@@ -36,14 +36,15 @@ def value_of(
     series: Mapping[str, str],
     at_min: int,
     evaluate_every_min: int,
+    sample_every_min: int = 1,
 ) -> float | None:
     """The value of an expression at a minute, ``None`` if it has none. Raises PromtoolError.
 
-    ``rules`` are evaluated in order from minute 0 on. ``series``: name with labels -> samples a
-    minute apart in promtool's notation. ``folder`` takes the two files.
+    ``rules`` are evaluated in order from minute 0 on. ``series``: name with labels -> samples
+    so far apart, in promtool's notation. ``folder`` takes the two files.
     """
     test = {
-        "interval": "1m",
+        "interval": f"{sample_every_min}m",
         "input_series": [{"series": name, "values": text} for name, text in series.items()],
         "promql_expr_test": [{"expr": expression, "eval_time": f"{at_min}m", "exp_samples": []}],
     }

@@ -68,6 +68,15 @@ def test_sloth_tells_no_night_from_day_and_says_nothing_after_an_idle_stretch(tm
     assert idle.plain()["sloth_remaining_ratio"] == "nan"
 
 
+def test_sloth_without_its_optimization_counts_events(tmp_path):
+    """Its rules are read rightly: told to look at all 30 days, they give the exact answer."""
+    for stream in STREAMS:
+        row = compared(stream, DAYS, converted_rules(), tmp_path)
+        assert row.sloth_unoptimized_remaining_ratio == pytest.approx(
+            row.exact_remaining_ratio, rel=1e-9
+        )
+
+
 def test_a_number_that_is_off_is_not_right(tmp_path):
     """By a hundred-millionth, by the reset that was missed, by a mean of ratios, by no number."""
     exact = exact_remaining(RESET, DAYS, BUDGET)
@@ -102,18 +111,12 @@ def test_asking_once_at_the_end_is_recording_all_the_time(tmp_path):
         if not rule["record"].startswith("slo:sli_error:")
         or rule["record"].endswith(("rate5m", "rate30d"))
     ]
-    series = {
-        f'{outage_sloth.METRIC}{{job="myservice",code="{code}"}}': " ".join(
-            f"{value:.0f}" for value in values
-        )
-        for code, values in (("200", seen.good), ("500", seen.bad))
-    }
     together = [
         value_of(
             record,
             folder=tmp_path,
             rules=needed,
-            series=series,
+            series=outage_sloth.notation(seen),
             at_min=DAYS * DAY_MIN,
             evaluate_every_min=outage_sloth.RULES_EVERY_MIN,
         )
