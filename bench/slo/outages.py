@@ -148,7 +148,11 @@ def objective() -> Objective:
 
 
 def slices(seen: Counters) -> list[tuple[int, int, int]]:
-    """Start, good and bad requests of every slice in which a scrape says what was added."""
+    """Start, good and bad requests of every slice in which a scrape says what was added.
+
+    In one go: objectives ask for what was added since a series' last point, however old, so the
+    windows of the live reading add up to the same.
+    """
     at = np.flatnonzero(~np.isnan(seen.good))
     time = np.tile(at * SLICE_S * SECOND_NS, 2)
     series = np.repeat([0, 1], len(at))
