@@ -138,7 +138,7 @@ def our_budget(seen: Counters) -> ErrorBudget:
     for start_s, good, bad in slices(seen):
         tracker.take(start_s, good, bad)
     end_s = tracker.end_unix_s or 0
-    return tracker.evaluate(end_s * SECOND_NS)[0].budget
+    return tracker.evaluate(end_s * SECOND_NS).budget
 
 
 def objective() -> Objective:
