@@ -161,6 +161,7 @@ class Fleet:
             step_ns=self._step_ns,
             matches=(),
             group_by=question.group_by,
+            is_since_last=True,
         )
         until = fleet_closed_until(
             start,
