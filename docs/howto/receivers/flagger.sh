@@ -20,14 +20,18 @@ promotion) gate=gate wanted=Succeeded ;;
 esac
 now=$(phase)
 case $now in
-"$wanted") exit 0 ;;
+"$wanted")
+    gate "$gate/close" # an earlier run may have been cut off before it could
+    exit 0
+    ;;
 Failed | Succeeded | Initialized)
     echo "$namespace/$canary is $now: there is no canary to act on" >&2
     exit 1
     ;;
 esac
-# A gate that stays open would decide about the next release too.
-trap 'gate "$gate/close"' EXIT
 gate "$gate/open"
+code=0
 kubectl wait "canary/$canary" --namespace "$namespace" \
-    --for "jsonpath={.status.phase}=$wanted" --timeout 240s
+    --for "jsonpath={.status.phase}=$wanted" --timeout 240s || code=$?
+gate "$gate/close" # left open, it would decide about the next release too
+exit $code
