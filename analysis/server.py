@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 import telemetry
 from analysis.access import scope_of
+from analysis.alertmanager_api import add_alertmanager
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
 from analysis.corrections_api import add_corrections
@@ -145,6 +146,7 @@ async def _serve(
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
+        add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()
             server = _Server(_gated(app, access, metrics, config), listener)

@@ -30,6 +30,7 @@ from analysis.decisions.records import (
     Event,
     SloPoint,
 )
+from analysis.decisions.silence_store import SilenceStore
 from analysis.decisions.states import (
     TERMINAL_CANARY_STATES,
     CanaryState,
@@ -56,6 +57,7 @@ class Ledger:
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
         self.corrections = CorrectionStore(database, clock)
+        self.silences = SilenceStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
@@ -293,11 +295,12 @@ class Ledger:
         detail: str = "",
         deployment_id: str | None = None,
         unix_nano: int | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one line to the timeline; without ``unix_nano`` it happened now."""
         at = self._now() if unix_nano is None else unix_nano
         with self.database.write() as connection:
-            event = Event(at, kind, service, deployment_id, title, detail)
+            event = Event(at, kind, service, deployment_id, title, detail, about)
             timeline.add_event(connection, event)
 
     def events(self, from_unix_nano: int, to_unix_nano: int, limit: int = 500) -> list[Event]:

@@ -271,6 +271,8 @@ class Event:
     deployment_id: str | None
     title: str
     detail: str
+    #: Of an alert: its labels, whether it fires and whether people are told.
+    about: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ EVENTS_KEPT_S: Final = 90 * 86_400
 #: Points of one SLO's history older than this are dropped as new ones come.
 SLO_HISTORY_S: Final = 45 * 86_400
 #: Events that change nothing we answer for; every other one is a row of the audit log as well.
-NOT_AUDITED: Final = frozenset({"slo_alert", "anomaly"})
+NOT_AUDITED: Final = frozenset({"slo_page", "slo_ticket", "anomaly"})
 
 
 def dumps(value: Any) -> str:
@@ -39,6 +39,7 @@ def add_event(connection: Connection, event: Event, actor: str = audit.SELF) -> 
             deployment_id=event.deployment_id,
             title=event.title[:MAX_TITLE_CHARS],
             detail=event.detail[:MAX_DETAIL_CHARS],
+            about_json=None if event.about is None else dumps(event.about),
         )
     )
     if event.kind not in NOT_AUDITED:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from analysis.alerts.book import AlertBook, News, NewsKind, read_alert
 from analysis.anomaly.signals import Signal, SignalsConfig
 from analysis.anomaly.watch import AnomalyEdge, AnomalyState, AnomalyWatch
 from analysis.decisions.ledger import Ledger
@@ -28,7 +29,7 @@ from analysis.runner.feedback import Feedback
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
-from analysis.slo.tracker import AlertEdge, SloStatus, SloTracker
+from analysis.slo.tracker import SloStatus, SloTracker
 from telemetry.clock import Clock
 
 logger = logging.getLogger("analysis.fleet")
@@ -77,6 +78,7 @@ class Fleet:
         url = config.alertmanager_url
         self._alertmanager = AlertmanagerClient(url) if url else None
         self._telling: asyncio.Future[bool] | None = None
+        self._alerts = AlertBook()
         self._frozen: frozenset[str] = frozenset()
         self.is_caught_up = False
 
@@ -84,6 +86,8 @@ class Fleet:
         """Know what was on before this process; raises LedgerUnavailableError."""
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
+        kept = await asyncio.to_thread(self._ledger.statuses, "alert")
+        self._alerts = AlertBook(read_alert(one) for one in kept)
         firing = {status["name"]: _firing(status) for status in slos}
         self._frozen = frozenset(s["name"] for s in slos if s.get("alerts_frozen", False))
         self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
@@ -187,20 +191,20 @@ class Fleet:
 
     async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
         corrections = await asyncio.to_thread(self._ledger.corrections.in_force, now)
-        found = [
+        silences = await asyncio.to_thread(self._ledger.silences.not_over, now)
+        slos = [
             tracker.evaluate(now, self._excluded(tracker.objective, now, corrections))
             for tracker in self._trackers
         ]
-        slos = [status for status, _ in found]
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
             self._point_due_unix_nano = now + round(self._config.slo_history_interval_s * SECOND_NS)
-        alerts = [(status, edge) for status, news in found for edge in news]
-        await asyncio.to_thread(self._store, slos, alerts, edges, with_points=with_points)
+        news = self._alerts.take(slos, silences, now)
+        await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
-            self._telling = asyncio.ensure_future(self._alertmanager.tell(slos, now))
+            self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))
 
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
@@ -213,17 +217,25 @@ class Fleet:
     def _store(
         self,
         slos: Sequence[SloStatus],
-        alerts: Sequence[tuple[SloStatus, AlertEdge]],
+        news: Sequence[News],
         edges: Sequence[AnomalyEdge],
         *,
         with_points: bool,
     ) -> None:
         """Blocking; events first, so that a status never shows what the timeline does not know."""
-        for status, edge in alerts:
-            word = "burns" if edge.is_firing else "no longer burns"
-            title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
-            service = status.objective.service
-            self._ledger.record_event("slo_alert", service, title, detail=edge.text)
+        for one in news:
+            alert = one.alert
+            self._ledger.record_event(
+                f"slo_{alert.labels['severity']}",
+                alert.labels["service"],
+                _title(one),
+                detail=alert.summary,
+                about={
+                    "labels": alert.labels,
+                    "is_firing": alert.is_firing,
+                    "is_told": alert.is_told,
+                },
+            )
         for status in freeze_changes(self._frozen, slos):
             title = f"the alerts of {status.objective.display_name!r} "
             title += "freeze: no data" if status.is_frozen else "follow the data again"
@@ -235,11 +247,23 @@ class Fleet:
             title = f"{word}: {anomaly.name}"
             self._ledger.record_event("anomaly", anomaly.service, title, detail=anomaly.text)
         self._ledger.put_statuses("slo", {s.objective.name: s.to_json() for s in slos}, only=True)
+        alerts = {one.fingerprint: one.to_json() for one in self._alerts.alerts}
+        self._ledger.put_statuses("alert", alerts, only=True)
         anomalies = {one.name: one.to_json() for one in self._watch.series}
         self._ledger.put_statuses("anomaly", anomalies, only=True)
         if with_points:
             for status in slos:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
+
+
+def _title(news: News) -> str:
+    alert = news.alert
+    words = {
+        NewsKind.BEGAN: "burns" if alert.is_told else "burns, and is silenced",
+        NewsKind.HEARD: "still burns, and is silenced no more",
+        NewsKind.ENDED: "no longer burns",
+    }
+    return f"{alert.labels['severity']}: the budget of {alert.display_name!r} {words[news.kind]}"
 
 
 def freeze_changes(frozen: frozenset[str], slos: Sequence[SloStatus]) -> list[SloStatus]:

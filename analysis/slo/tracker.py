@@ -1,4 +1,4 @@
-"""One objective over time: slices in, status and alert edges out.
+"""One objective over time: slices in, status out.
 
 Missing data neither fires nor ends an alert: while nothing is heard the state is ``no_data`` and
 what was firing stays so, as last seen.
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from analysis.slo.budget import ErrorBudget, error_budget
 from analysis.slo.burn_rate import BurnState, evaluate
-from analysis.slo.objectives import SEVERITIES, Objective
+from analysis.slo.objectives import Objective
 from analysis.slo.openslo.budgets import DataState
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import SlicedCounts
@@ -28,15 +28,6 @@ class SloState(StrEnum):
     OK = "ok"
     BURNING = "burning"  # at least one alert fires
     NO_DATA = "no_data"  # nothing was heard lately, or nothing ever happened
-
-
-@dataclass(frozen=True, slots=True)
-class AlertEdge:
-    """An alert of one severity began or ended."""
-
-    severity: str
-    is_firing: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +118,8 @@ class SloTracker:
         """Add one slice that was reported for. Raises SloInputError."""
         self._counts.add(start_unix_s, good, bad)
 
-    def evaluate(
-        self, now_unix_nano: int, excluded: Sequence[Period] = ()
-    ) -> tuple[SloStatus, tuple[AlertEdge, ...]]:
-        """The status now, and the alerts that began or ended since the last evaluation.
+    def evaluate(self, now_unix_nano: int, excluded: Sequence[Period] = ()) -> SloStatus:
+        """Where it stands now.
 
         ``excluded``: spans that do not count (``correction_book``). To an alert they are time
         without failures.
@@ -139,7 +128,7 @@ class SloTracker:
         before = self._status
         if end is None or now_unix_nano * 1e-9 - end > self._stale_after_s:
             self._status = self._frozen(before, now_unix_nano)
-            return self._status, ()
+            return self._status
         objective = self.objective
         burns = tuple(
             evaluate(
@@ -169,9 +158,8 @@ class SloTracker:
             _summary(objective, budget, burns),
         )
         self._status = status
-        edges = tuple(_edges(self._firing, status))
         self._firing = status.firing
-        return status, edges
+        return status
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s
@@ -203,14 +191,6 @@ class SloTracker:
             )
             for window in self.objective.policy.windows
         )
-
-
-def _edges(was_firing: frozenset[str], status: SloStatus) -> list[AlertEdge]:
-    return [
-        AlertEdge(severity, severity in status.firing, status.summary)
-        for severity in SEVERITIES
-        if (severity in status.firing) != (severity in was_firing)
-    ]
 
 
 def _data_state(budget: ErrorBudget) -> DataState:
