@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
@@ -192,3 +192,21 @@ def test_the_pages_deployer_refuses_strangers_and_repeats_nothing(site):
     deployer.kill()
     accepted = (site.state / "accepted.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in accepted] == ["msg_1", "msg_2"]
+
+
+async def test_the_pages_deployer_passes_the_conformance_checks(site):
+    """And carries none of the rehearsals out."""
+    from analysis.webhooks.conformance import Audience, Messages, checks
+    from analysis.webhooks.conformance_run import run_checks
+    from analysis.webhooks.signing import read_secrets
+
+    deployer = site.start_deployer()
+    messages = Messages(Audience("deploy-controller"), SystemClock().wall_unix_nano(), os.urandom)
+    sent = checks(messages, read_secrets(site.state / "secrets" / "webhook.secret"))
+    url = f"http://127.0.0.1:{site.deployer_port}/webhooks/davylamp"
+    async with aclosing(run_checks(url, sent, SystemClock())) as found:
+        assert [(one.check.name, one.status) async for one in found if not one.passed] == []
+    deployer.kill()
+    assert deployer.stdout.read() == ""
+    accepted = (site.state / "accepted.jsonl").read_text().splitlines()
+    assert len(accepted) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -59,6 +60,21 @@ def test_the_conformance_run_on_the_page_has_every_check():
     contract = (ROOT / "docs/reference/webhooks.md").read_text()
     assert f"sends a receiver {len(sent)} messages" in contract
     assert f"at most {MAX_BODY_BYTES:,} bytes" in contract
+
+
+def test_the_relays_limits_are_those_on_its_page():
+    spec = importlib.util.spec_from_file_location("relay", HOWTO / "receivers/script_receiver.py")
+    relay = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(relay)
+    page = (HOWTO / "commands-to-a-script.md").read_text()
+    assert f"{relay.MAX_PROGRAMS_AT_ONCE} at once, at most {relay.PROGRAM_TIMEOUT_S:.0f} s" in page
+    assert relay.ARGUMENT.fullmatch("a" * 256)
+    assert not relay.ARGUMENT.fullmatch("a" * 257)
+    assert all(relay.ARGUMENT.fullmatch(f"a{one}") for one in "._:/@+-")
+    assert relay.MAX_BODY_BYTES == MAX_BODY_BYTES
+    # The gate of flagger.sh must be closed again before the relay ends the program.
+    waits_s = re.findall(r"--timeout (\d+)s", (HOWTO / "receivers/flagger.sh").read_text())
+    assert [int(one) < relay.PROGRAM_TIMEOUT_S - 30 for one in waits_s] == [True]
 
 
 def test_the_command_on_the_page_is_understood():
