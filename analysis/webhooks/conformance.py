@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -62,6 +62,7 @@ class Check:
     """One request. ``headers`` makes its headers, given Unix seconds at the time of sending.
 
     ``meaning``: what a wrong answer leads to. ``acts``: the decision is to be acted upon.
+    ``copies``: how often it is sent at the same moment; then one right answer is enough.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Check:
     body: bytes
     headers: Callable[[int], dict[str, str]]
     acts: bool = False
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,7 @@ def _not_to_be_acted_on(messages: Messages, keys: Sequence[SigningKey]) -> tuple
 def _unusual(messages: Messages, keys: Sequence[SigningKey]) -> tuple[Check, ...]:
     """Genuine, and not like most."""
     rotated = messages.make()
+    hasty = messages.make()
     strangers = tuple(_stranger(key, messages.entropy) for key in keys)
     others = (*strangers, *(_stranger(key, messages.entropy) for key in keys))
     large = messages.make(size_bytes=MAX_BODY_BYTES)
@@ -295,6 +298,15 @@ def _unusual(messages: Messages, keys: Sequence[SigningKey]) -> tuple[Check, ...
             "commands would be lost while a secret is rotated",
             rotated,
             _signed((*others, *keys), rotated),
+        ),
+        replace(
+            _accepted(
+                "the same one twice at the same moment",
+                "a repeat may come while you still work on the first: act once, then say yes",
+                hasty,
+                _signed(keys, hasty),
+            ),
+            copies=2,
         ),
         _accepted(
             f"body of {MAX_BODY_BYTES} bytes, with a member you do not know",

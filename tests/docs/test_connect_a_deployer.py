@@ -209,4 +209,4 @@ async def test_the_pages_deployer_passes_the_conformance_checks(site):
     deployer.kill()
     assert deployer.stdout.read() == ""
     accepted = (site.state / "accepted.jsonl").read_text().splitlines()
-    assert len(accepted) == 3
+    assert len(accepted) == 4

@@ -58,7 +58,7 @@ def test_the_conformance_run_on_the_page_has_every_check():
     assert [line.rsplit(" ", 1)[0] for line in lines[: len(sent)]] == expected
     assert lines[-1] == f"{len(sent) + 1} passed, 0 failed"
     contract = (ROOT / "docs/reference/webhooks.md").read_text()
-    assert f"sends a receiver {len(sent)} messages" in contract
+    assert f"makes {len(sent)} checks of a receiver" in contract
     assert f"at most {MAX_BODY_BYTES:,} bytes" in contract
 
 

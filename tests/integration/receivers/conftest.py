@@ -23,16 +23,18 @@ def secret_file(tmp_path):
 
 @pytest.fixture
 def load(tmp_path, monkeypatch, secret_file):
-    """``load(old=new, ...)``: the FastAPI receiver with lines exchanged, and what it obeyed."""
+    """``load((old, new), ..., name=value)``: the FastAPI receiver with parts of its text exchanged
+    and names added, and the list of what it obeys.
+    """
     monkeypatch.setenv("WEBHOOK_SECRET_FILE", str(secret_file))
     monkeypatch.chdir(tmp_path)
 
-    def changed(*changes: tuple[str, str]):
+    def changed(*changes: tuple[str, str], **added):
         source = (RECEIVERS / "fastapi_receiver.py").read_text()
         for old, new in changes:
             assert source.count(old) == 1, old
             source = source.replace(old, new)
-        names: dict = {"__name__": "receiver"}
+        names: dict = {"__name__": "receiver", **added}
         exec(compile(source, "fastapi_receiver.py", "exec", dont_inherit=True), names)
         obeyed: list[str] = []
         names["obey"] = lambda event: obeyed.append(event["data"]["decision_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 from contextlib import aclosing
 from pathlib import Path
@@ -187,6 +188,28 @@ async def test_acting_on_the_unknown_is_seen_in_what_was_written_down(load, serv
     (wrong,) = judge_acted(sent, obeyed)
     assert wrong.startswith(f"{UNKNOWN}: dec_")
     assert wrong.endswith("is there 1 x, expected 0 x")
+
+
+async def test_acting_twice_at_once_is_seen_in_what_was_written_down(load, serve, secret_file):
+    """A receiver that looks, waits for something, and then writes."""
+    sent = planned(read_secrets(secret_file))
+    (twice,) = {check.decision_id for check in sent if check.copies == 2}
+    both = asyncio.Barrier(2)
+
+    async def something(decision_id):
+        if decision_id == twice:
+            await both.wait()
+
+    app, obeyed = load(
+        ("    if status == 202:", "    await something(event['id'])\n    if status == 202:"),
+        ("INSERT INTO", "INSERT OR IGNORE INTO"),
+        something=something,
+    )
+    async with serve(app) as url:
+        assert await failures(url, sent) == set()
+    (wrong,) = judge_acted(sent, obeyed)
+    assert wrong.startswith("the same one twice at the same moment: dec_")
+    assert wrong.endswith("is there 2 x, expected 1 x")
 
 
 def test_the_receiver_has_twenty_lines():

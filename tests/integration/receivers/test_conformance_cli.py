@@ -68,15 +68,15 @@ def run(tmp_path, monkeypatch, capsys):
 def test_a_good_receiver_passes_and_a_stranger_is_told_apart(receiver, run, secret_file, tmp_path):
     url, obeyed = receiver
     code, lines, _ = run(url, "--secret-file", secret_file, "--acted", obeyed)
-    assert (code, lines[-1]) == (0, "19 passed, 0 failed")
+    assert (code, lines[-1]) == (0, "20 passed, 0 failed")
     assert lines[0] == "ok    genuine command: expected 2xx, got 202"
     assert lines[-2] == "ok    what was acted upon: expected each once, no other, got 0 wrong"
-    assert obeyed.read_text().count("davylamp.rollback.requested") == 3
+    assert obeyed.read_text().count("davylamp.rollback.requested") == 4
     # With a secret that the receiver does not know, whatever should be accepted is refused.
     other = tmp_path / "other.secret"
     other.write_text("whsec_" + "A" * 43 + "=\n")
     code, lines, _ = run(url, "--secret-file", other)
-    assert (code, lines[-1]) == (1, "12 passed, 6 failed")
+    assert (code, lines[-1]) == (1, "12 passed, 7 failed")
     assert lines[:3] == [
         "FAIL  genuine command: expected 2xx, got 401",
         "      no command of ours would be obeyed",
@@ -88,15 +88,15 @@ def test_a_good_receiver_passes_and_a_stranger_is_told_apart(receiver, run, secr
     code, lines, _ = run(
         url, "--secret-file", secret_file, "--endpoint-id", "other", "--acted", nobody
     )
-    assert (code, lines[-1]) == (1, "13 passed, 6 failed")
-    assert sum(line.endswith("is there 0 x, expected 1 x") for line in lines) == 3
+    assert (code, lines[-1]) == (1, "13 passed, 7 failed")
+    assert sum(line.endswith("is there 0 x, expected 1 x") for line in lines) == 4
 
 
 def test_when_nobody_answers_nothing_more_is_sent(run, secret_file):
     code, lines, _ = run(f"http://127.0.0.1:{free_port()}/", "--secret-file", secret_file)
     assert code == 1
     assert lines[0] == "FAIL  genuine command: expected 2xx, got no answer"
-    assert lines[-1] == "0 passed, 1 failed, 17 not run"
+    assert lines[-1] == "0 passed, 1 failed, 18 not run"
 
 
 @pytest.mark.parametrize(

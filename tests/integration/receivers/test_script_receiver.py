@@ -114,7 +114,7 @@ async def test_it_passes_every_check_and_runs_no_rehearsal(relay, secret_file):
     sent = checks(messages, read_secrets(secret_file))
     async with aclosing(run_checks(url, sent, SystemClock())) as found:
         assert [one async for one in found if not one.passed] == []
-    ended = [relay.line() for _ in range(3)]
+    ended = [relay.line() for _ in range(4)]
     assert {one["state"] for one in ended} <= {"rehearsed", "overtaken"}
     assert judge_acted(sent, [one["decision_id"] for one in ended]) == []
     assert relay.calls() == []

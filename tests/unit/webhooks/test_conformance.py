@@ -45,7 +45,7 @@ def test_forgeries_are_forged_and_the_rest_is_genuine(secrets):
     forged = [check for check in found if not is_genuine(check, held)]
     assert len(forged) == 8
     assert {check.expected for check in forged} == {Expected.REFUSED}
-    assert len({check.name for check in found}) == len(found) == 18
+    assert len({check.name for check in found}) == len(found) == 19
 
 
 def test_every_body_is_a_rehearsal_and_names_itself():
@@ -58,7 +58,7 @@ def test_every_body_is_a_rehearsal_and_names_itself():
         assert "rehearsal" in event["data"]["reason"]["summary"]
         assert event["id"] == event["data"]["decision_id"] == check.decision_id
         types[event["type"]] += 1
-    assert types == {"davylamp.rollback.requested": 17, "davylamp.conformance.unknown": 1}
+    assert types == {"davylamp.rollback.requested": 18, "davylamp.conformance.unknown": 1}
 
 
 def test_sequences_grow_and_later_runs_are_newer():
@@ -96,7 +96,7 @@ def test_what_was_done_is_counted():
     sent = planned(SHARED)
     wanted = [check.decision_id for check in sent if check.acts]
     obeyed = list(dict.fromkeys(wanted))
-    assert len(obeyed) == 3
+    assert len(obeyed) == 4
     assert judge_acted(sent, [f"done {one}." for one in obeyed]) == []
     assert judge_acted(sent, obeyed[1:]) == [
         f"genuine command: {obeyed[0]} is there 0 x, expected 1 x"
