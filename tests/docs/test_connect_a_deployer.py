@@ -210,3 +210,34 @@ async def test_the_pages_deployer_passes_the_conformance_checks(site):
     assert deployer.stdout.read() == ""
     accepted = (site.state / "accepted.jsonl").read_text().splitlines()
     assert len(accepted) == 4
+
+
+def test_the_relay_obeys_a_real_command_and_reports_its_end(site):
+    """From a committed decision over the signed webhook to a program's arguments, and back."""
+    analysis, url = site.start_analysis()
+    declare = [sys.executable, "declare.py", url, str(site.state), "checkout-42"]
+    subprocess.run(declare, cwd=site.folder, capture_output=True, check=True, timeout=20)
+    analysis.terminate()
+    assert analysis.wait(10) == 0
+    site.environment["DAVYLAMP_ANALYSIS__API_PORT"] = url.rsplit(":", 1)[1]
+    site.analysis_url = url
+    decision = conclude(site, "checkout-42")
+    program = site.folder / "deploy.sh"
+    program.write_text('#!/bin/sh\necho "$@" > obeyed\n')
+    program.chmod(0o755)
+    relay = site.start(
+        str(ROOT / "docs/howto/receivers/script_receiver.py"),
+        *("--secret-file", str(site.state / "secrets/webhook.secret"), "--environment", "demo"),
+        *("--state", "relay", "--port", str(site.deployer_port), "--analysis-url", url),
+        *("--token-file", str(site.state / "secrets/api.token"), "--", "./deploy.sh"),
+    )
+    assert json.loads(relay.stdout.readline())["state"] == "ready"
+    site.start_analysis()
+    ended = json.loads(relay.stdout.readline())
+    assert (ended["state"], ended["decision_id"]) == ("done", decision.decision_id)
+    assert (
+        site.folder / "obeyed"
+    ).read_text() == "rollback demo checkout 1.5.0 1.4.0 sha256:0a1b\n"
+    path = f"{url}/api/v1/decisions/{decision.decision_id}"
+    done = site.until(lambda: (d := read(path))["completed_unix_nano"] and d)
+    assert done["acknowledged_unix_nano"] <= done["completed_unix_nano"]
