@@ -70,6 +70,26 @@ class CountMetric:
         return self._evidence.max_log_e
 
     @property
+    def is_waiting(self) -> bool:
+        """Never: it says at every look what it knows."""
+        return False
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether "worse" was beyond doubt at the end of any group."""
+        return self.max_log_e >= -math.log(self._rule.alpha * self.weight)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it looks worse now, so that PASS must wait."""
+        return self.log_e >= self._rule.suspect_log_e
+
+    @property
+    def accuses(self) -> bool:
+        """Whether it may be named as the harm: large enough, and still looking worse."""
+        return self.practical and self.log_e > 0
+
+    @property
     def _safe_log_e(self) -> float:
         found = -math.inf if self._safe is None else self._safe.log_e
         return float(tempered(found, self.dispersion_ratio))
@@ -131,6 +151,11 @@ class CountMetric:
         return self._safe_log_e >= -math.log(self._rule.pass_alpha)
 
     @property
+    def why_not_certified(self) -> str:
+        """Nothing to add to its name."""
+        return ""
+
+    @property
     def practical(self) -> bool:
         """Whether the estimated harm is above the margin, on enough bad events to look at."""
         if self._excess_weight == 0 or self._totals[2] < self.config.min_bad:
@@ -155,9 +180,9 @@ class CountMetric:
             if skipped.get("baseline_only", 0) or skipped.get("canary_only", 0):
                 return MetricState.SILENT if self.requests == (0, 0) else MetricState.LEARNING
             return MetricState.LEARNING
-        if self.max_log_e >= -math.log(self._rule.alpha * self.weight):
+        if self.is_worse:
             return MetricState.WORSE
-        if self.log_e >= self._rule.suspect_log_e:
+        if self.is_suspect:
             return MetricState.SUSPECT
         return MetricState.CERTIFIED if self.certified else MetricState.OBSERVING
 
