@@ -35,7 +35,7 @@ def text(look) -> str:
     return json.dumps(look.to_json(), sort_keys=True, allow_nan=False)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEED, mode=MODE, release=RELEASE, cut=st.integers(0, 33))
 def test_a_judge_killed_at_any_look_goes_on_with_the_same_bytes(seed, mode, release, cut):
     rule = once(mode)
@@ -128,7 +128,7 @@ def alarms(runs: int, seed: int, rates, bad_ratio, *, more=0.0, alpha=0.02, poin
 )
 def test_exact_mode_keeps_its_level_for_shares(rates, bad_ratio):
     """Also when the canary has ten times the traffic and failures are rare, without any margin."""
-    runs = 500
+    runs = 300
     high, _ = alarms(runs, 11, rates, bad_ratio)
     assert high <= binom.ppf(1 - 1e-4, runs, 0.02)
 
@@ -136,7 +136,7 @@ def test_exact_mode_keeps_its_level_for_shares(rates, bad_ratio):
 @pytest.mark.parametrize("rates", [(40, 40), (20, 200), (200, 20)])
 def test_exact_mode_does_not_pass_what_is_at_the_pass_margin(rates):
     """The baseline's own share is estimated, which widens the error a little."""
-    runs = 500
+    runs = 300
     _, passed = alarms(runs, 12, rates, 0.004, more=0.02)
     assert passed <= binom.ppf(1 - 1e-4, runs, 0.025)
 
@@ -144,7 +144,7 @@ def test_exact_mode_does_not_pass_what_is_at_the_pass_margin(rates):
 @pytest.mark.parametrize("traffic", [Traffic(12, 12), Traffic(3, 25, drift_per_minute=0.5)])
 def test_healthy_canaries_in_exact_mode_are_failed_at_most_as_often_as_stated(traffic):
     """The whole judge: four metrics and five splits share one alpha."""
-    rule, runs, failed = once(Mode.EXACT, alpha=0.1, point_s=2, min_looks=1), 60, 0
+    rule, runs, failed = once(Mode.EXACT, alpha=0.1, point_s=2, min_looks=1), 40, 0
     for child in np.random.SeedSequence(5).spawn(runs):
         judge = CanaryJudge(rule, START)
         waiting: dict[str, list[Block]] = {}

@@ -10,6 +10,8 @@ import pytest
 from analysis.canary.config import Mode
 from analysis.canary.evidence import MetricState, Reason, VerdictKind
 from analysis.canary.judge import CanaryJudge
+from analysis.canary.replay import StoredLook, replay
+from analysis.canary.tape import TapeEntry, read, written
 
 MODES = ["exact", "kayenta"]
 HORIZON_S = 150.0
@@ -188,3 +190,31 @@ def test_after_the_answer_nothing_changes(run, once, mode):
     later = canary.second()
     assert later.verdict == last.verdict
     assert later.to_json()["metrics"] == last.to_json()["metrics"]
+
+
+def dumps(look):
+    return json.dumps(look, sort_keys=True, allow_nan=False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_replay_of_the_tape_gives_the_same_bytes(run, once, mode):
+    """Of a judge that was killed on the way; and another mode gives others."""
+    r, rule, stored = run.Run, once(mode, horizon_s=30.0, min_bake_s=5.0), []
+    metrics = tuple(replace(m, point_s=2) for m in rule.metrics)
+    rule = replace(rule, metrics=metrics)
+    judge = CanaryJudge(rule, r.START)
+    stream = r(rule, release=r.Release("x", start_factor=2.0)).blocks()
+    for index, (now, blocks) in enumerate(stream):
+        if index in {7, 29}:
+            judge = CanaryJudge.from_state(rule, json.loads(json.dumps(judge.to_state())))
+        look = judge.look(blocks, now)
+        shown_look = replace(look, traffic={**look.traffic, "reading": {}}).to_json()
+        raw = written(TapeEntry(not index, is_look=True, unix_nano=now, blocks=blocks))
+        stored.append(StoredLook(index, shown_look, dumps(shown_look), read(raw)))
+        if look.final:
+            break
+    assert look.verdict.kind is VerdictKind.FAIL
+    again = replay(rule, r.START, stored, dumps)
+    assert (again.outcome, again.looks_same, again.verdict) == ("same", 30, "fail")
+    other = replace(rule, metrics=tuple(replace(m, point_s=3) for m in metrics))
+    assert replay(other, r.START, stored, dumps).outcome == "differs"
