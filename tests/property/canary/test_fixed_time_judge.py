@@ -35,7 +35,7 @@ def text(look) -> str:
     return json.dumps(look.to_json(), sort_keys=True, allow_nan=False)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=SEED, mode=MODE, release=RELEASE, cut=st.integers(0, 33))
 def test_a_judge_killed_at_any_look_goes_on_with_the_same_bytes(seed, mode, release, cut):
     rule = once(mode)
@@ -53,7 +53,7 @@ def test_a_judge_killed_at_any_look_goes_on_with_the_same_bytes(seed, mode, rele
     assert resumed.to_state() == judge.to_state()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=SEED, mode=MODE, every=st.integers(2, 9), order=SEED)
 def test_how_and_in_which_order_blocks_come_does_not_matter(seed, mode, every, order):
     rule, shuffle = once(mode), np.random.default_rng(order)
@@ -76,7 +76,7 @@ def test_how_and_in_which_order_blocks_come_does_not_matter(seed, mode, every, o
     assert lazy_look.inputs_digest == eager_look.inputs_digest
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=SEED, scale=st.sampled_from([1e-9, 1e-3, 60.0, 1e9]), release=RELEASE)
 @pytest.mark.parametrize("statistic", [Statistic.MEAN, Statistic.P50, Statistic.P90])
 def test_exact_mode_does_not_depend_on_the_unit(seed, scale, release, statistic):
