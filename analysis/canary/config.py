@@ -216,7 +216,7 @@ def _problems(document: RuleDocument) -> Iterator[Problem]:
         if not wrong:
             metric = MetricConfig(**_values(MetricConfig, raw))
             yield from _of_metric(metric, where, path)
-            yield from _of_points(metric, document.values.get("horizon_s"), where, path)
+            yield from _of_points(metric, document.values, where, path)
 
 
 def _of_times(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -251,20 +251,25 @@ def _of_metric(metric: MetricConfig, where: str, path: Path) -> Iterator[Problem
         yield problem("splits_max", "at least 1 when split_by is given")
 
 
-def _of_points(metric: MetricConfig, horizon_s: Any, where: str, path: Path) -> Iterator[Problem]:
+def _of_points(
+    metric: MetricConfig, values: Mapping[str, Any], where: str, path: Path
+) -> Iterator[Problem]:
     """A mode that answers once needs points enough by the horizon, and not too many to keep."""
     is_share = metric.statistic is Statistic.SHARE
     if is_share is not (metric.kind is MetricKind.COUNT):
         fitting = [one for one in Statistic if (one is Statistic.SHARE) is not is_share]
         accepted = f"{' or '.join(fitting)} for a {metric.kind}"
         yield Problem(f"{where}statistic", (*path, "statistic"), str(metric.statistic), accepted)
-    if metric.mode is Mode.SEQUENTIAL or not _is_number(horizon_s):
+    times = [values.get(name) for name in ("horizon_s", "first_report_s", "warm_up_s")]
+    if metric.mode is Mode.SEQUENTIAL or not all(_is_number(one) for one in times):
         return
-    points = int(horizon_s // metric.point_s)
-    if not POINTS_MIN <= points <= POINTS_MAX:
+    horizon_s, first_report_s, warm_up_s = (float(one) for one in times if one is not None)
+    # Instances may take their time to start, and the last interval may not be over.
+    sure = int((horizon_s - first_report_s - warm_up_s) // metric.point_s) - 1
+    if sure < POINTS_MIN or horizon_s // metric.point_s > POINTS_MAX:
         accepted = (
-            f"from {POINTS_MIN} to {POINTS_MAX} points until horizon_s = {horizon_s:g}; "
-            f"this makes {points}"
+            f"at least {POINTS_MIN} points for sure (horizon_s less first_report_s and warm_up_s, "
+            f"less one interval: {max(sure, 0)}) and at most {POINTS_MAX}"
         )
         yield Problem(f"{where}point_s", (*path, "point_s"), metric.point_s, accepted)
 

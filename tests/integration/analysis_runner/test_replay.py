@@ -68,11 +68,12 @@ kind: CanaryRule
 spec:
   horizon_s: 22
   min_bake_s: 10
+  first_report_s: 8
   metrics:
-    - {name: playback.start.failures, mode: exact, point_s: 2}
-    - {name: playback.startup.duration, mode: kayenta, point_s: 2, statistic: p90}
-    - {name: http.server.request.duration, mode: exact, point_s: 2, statistic: mean}
-    - {name: http.server.errors, mode: kayenta, point_s: 2}
+    - {name: playback.start.failures, mode: exact, point_s: 1}
+    - {name: playback.startup.duration, mode: kayenta, point_s: 1, statistic: p90}
+    - {name: http.server.request.duration, mode: exact, point_s: 1, statistic: mean}
+    - {name: http.server.errors, mode: kayenta, point_s: 1}
 """
 
 

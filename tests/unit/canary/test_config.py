@@ -223,15 +223,24 @@ def test_a_wrong_mode_is_refused_with_its_line(line, key, accepted):
 
 
 @pytest.mark.parametrize(
-    ("horizon_s", "point_s"), [(300, 31), (300, 3600), (3600, 1), (10_000_000, 3600)]
+    ("horizon_s", "point_s"), [(300, 25), (300, 3600), (3600, 1), (10_000_000, 3600)]
 )
 def test_a_mode_that_answers_once_needs_points_enough_and_not_too_many(horizon_s, point_s):
+    """Counted without the 30 s that instances may take to report, and the interval that is open."""
     spec = f"  horizon_s: {horizon_s}\n"
     text = f"      point_s: {point_s}\n"
     load_canary_config(own(text, spec))
-    with pytest.raises(CanaryConfigError, match="10 to 2000 points") as refused:
+    with pytest.raises(CanaryConfigError, match=r"at least 10 points .* at most 2000") as refused:
         load_canary_config(own(f"{text}      mode: exact\n", spec))
     assert refused.value.problems[0].line == 7
+
+
+@pytest.mark.parametrize(("horizon_s", "point_s"), [(300, 24), (2000, 1)])
+def test_the_edges_of_that_are_good(horizon_s, point_s):
+    text = f"      point_s: {point_s}\n      mode: kayenta\n"
+    load_canary_config(own(text, f"  horizon_s: {horizon_s}\n"))
+    with pytest.raises(CanaryConfigError, match="point_s"):
+        load_canary_config(own(text, f"  horizon_s: {horizon_s}\n  warm_up_s: {horizon_s - 40}\n"))
 
 
 def test_durations_have_no_share():
