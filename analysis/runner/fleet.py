@@ -209,9 +209,9 @@ class Fleet:
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
     ) -> tuple[Period, ...]:
-        end = now // SECOND_NS + 1
-        longest_s = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        period = Period(end - longest_s - self._config.fleet_step_s, end)
+        bearing = objective.bearing(now // SECOND_NS + 1)
+        start = bearing.start_unix_s - self._config.fleet_step_s
+        period = Period(start, bearing.end_unix_s)
         return self._spans.of(objective.name, period, corrections)
 
     def _store(

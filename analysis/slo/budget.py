@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from analysis.slo.sliced_counts import WindowSum
+from analysis.slo.openslo.time_windows import Period
+from analysis.slo.sliced_counts import SlicedCounts, WindowSum
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +14,9 @@ class ErrorBudget:
     """What is left of the bad events the objective allows, out of the events so far.
 
     ``remaining_ratio`` is 1 for an untouched budget and negative for an overspent one; both ratios
-    are ``None`` when there were no events.
+    are ``None`` when there were no events. ``projected_remaining_ratio`` is out of what the whole
+    ``period`` will have counted if it goes on as it came (``openslo.budgets``); ``None`` where a
+    period has no end to come.
     """
 
     good: int
@@ -21,6 +25,8 @@ class ErrorBudget:
     remaining_ratio: float | None
     covered_ratio: float
     excluded_ratio: float = 0.0
+    period: Period | None = None
+    projected_remaining_ratio: float | None = None
 
 
 def error_budget(window: WindowSum, budget_ratio: float) -> ErrorBudget:
@@ -41,3 +47,24 @@ def error_budget(window: WindowSum, budget_ratio: float) -> ErrorBudget:
         covered,
         window.excluded_ratio,
     )
+
+
+def calendar_budget(
+    counts: SlicedCounts, period: Period, excluded: Sequence[Period], budget_ratio: float
+) -> ErrorBudget:
+    """Of the part of a calendar period that was counted, and projected to the period's end.
+
+    A slice belongs to the period it begins in. What is excluded is not projected upon either, also
+    if it is still to come.
+    """
+    end = period.start_unix_s if counts.end_unix_s is None else counts.end_unix_s
+    until = max(min(end, period.end_unix_s), period.start_unix_s)
+    so_far = counts.over(Period(period.start_unix_s, until), excluded)
+    whole = counts.over(period, excluded)
+    budget = replace(error_budget(so_far.window, budget_ratio), period=period)
+    to_come = whole.slices - whole.excluded
+    if budget.error_ratio is None or to_come <= 0:
+        return budget
+    # The events expected are those so far times slices / covered slices.
+    used = budget.error_ratio / budget_ratio * (so_far.covered / to_come)
+    return replace(budget, projected_remaining_ratio=1.0 - used)

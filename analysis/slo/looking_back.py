@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
+from analysis.slo.budget_numbers import numbers_of, optional_float
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import BudgetTerms, DataRules, Missing, budget
 from analysis.slo.openslo.exact import exact
 from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.policy_replay import episodes, firing
-from analysis.slo.openslo.sliced_past import Flags, SlicedPast, touched
+from analysis.slo.openslo.sliced_past import CountsError, Flags, SlicedPast, touched
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import WindowSum
 
@@ -94,34 +95,13 @@ class Past:
 def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, Any]:
     """Every number of the objective with its formula and what stands in it."""
     end = min(past.counts.end_unix_s, now_unix_s)
-    period = Period(end - objective.window_s, end)
-    found = _budget(objective, past, period, now_unix_s)
+    period = objective.period(end if objective.calendar is None else now_unix_s)
+    if period is None:
+        raise CountsError(f"{objective.name}: the first period has not begun")
+    found = _budget(objective, past, period, min(now_unix_s, max(end, period.start_unix_s)))
     seen = past.seen_by_alerts()
-    whole = seen.over(period)
-    bad, total = int(whole.bad.sum()), int(whole.good.sum() + whole.bad.sum())
-    allowed = exact(objective.target_ratio)
-    numbers = [_number("total", total, "good + bad", f"{total - bad} + {bad}")]
-    numbers.append(
-        _number("error_ratio", bad / total, "bad / total", f"{bad} / {total}")
-        if total
-        else _number("error_ratio", None, "bad / total", "no events: nothing to divide by")
-    )
-    numbers.append(
-        _number(
-            "bad_allowed",
-            float((1 - allowed) * total),
-            "(1 - objective) * total",
-            f"(1 - {float(allowed):g}) * {total}",
-        )
-    )
-    numbers.append(
-        _number(
-            "budget_remaining_ratio",
-            None if found.remaining_ratio is None else float(found.remaining_ratio),
-            "1 - bad / ((1 - objective) * total)",
-            f"1 - {bad} / {float((1 - allowed) * total):g}" if total else "no events",
-        )
-    )
+    until = min(period.end_unix_s, max(end, period.start_unix_s))
+    whole = seen.over(Period(period.start_unix_s, until))
     return {
         "name": objective.name,
         "display_name": objective.display_name,
@@ -142,7 +122,8 @@ def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, An
         "covered_ratio": float(found.covered_ratio),
         "excluded_s": found.excluded_s,
         "excluded": _spans_json(past, period),
-        "numbers": numbers,
+        "numbers": numbers_of(objective, found),
+        "time_zone": None if objective.calendar is None else objective.calendar.time_zone,
         "alerts": [_alert(objective, seen, window, end) for window in objective.policy.windows],
     }
 
@@ -196,9 +177,10 @@ def _outcome(objective: Objective, past: Past, period: Period, now_unix_s: int) 
         "objective_ratio": objective.target_ratio,
         "total": found.counted,
         "bad": int(found.bad),
-        "sli_ratio": None if found.sli_ratio is None else float(found.sli_ratio),
-        "budget_remaining_ratio": (
-            None if found.remaining_ratio is None else float(found.remaining_ratio)
+        "sli_ratio": optional_float(found.sli_ratio),
+        "budget_remaining_ratio": optional_float(found.remaining_ratio),
+        "budget_projected_remaining_ratio": (
+            None if objective.calendar is None else optional_float(found.projected_remaining_ratio)
         ),
         "covered_ratio": float(found.covered_ratio),
         "excluded_s": found.excluded_s,
@@ -310,7 +292,3 @@ def _sum(past: SlicedPast, period: Period) -> WindowSum:
     part = past.over(period)
     seen = float(part.reported.mean()) if len(part.reported) else 0.0
     return WindowSum(int(part.good.sum()), int(part.bad.sum()), seen)
-
-
-def _number(name: str, value: float | None, formula: str, inserted: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "formula": formula, "inserted": inserted}

@@ -1,8 +1,8 @@
 """The objectives that run: OpenSLO v1 files in, checked frozen objects out.
 
 Files are read and judged by ``analysis.slo.openslo`` under the strict profile. What OpenSLO allows
-and is not watched here (other budgeting methods, calendar windows, several objectives, metric
-sources of other types) is refused by name, so that nothing in a file is silently without effect.
+and is not watched here (other budgeting methods, several objectives, metric sources of other
+types) is refused by name, so that nothing in a file is silently without effect.
 
 An alert policy holds one condition with one window, the long one; its short window is a twelfth of
 it (SRE Workbook, chapter 5). All policies an SLO refers to together are its window pairs. The guard
@@ -21,12 +21,23 @@ from analysis.slo.errors import SloFileError
 from analysis.slo.openslo import model
 from analysis.slo.openslo.annotations import PREFIX
 from analysis.slo.openslo.burn_math import SHORT_WINDOW_PARTS, is_reachable
-from analysis.slo.openslo.time_windows import RollingWindow
+from analysis.slo.openslo.durations import UNIT_S
+from analysis.slo.openslo.time_windows import (
+    CalendarWindow,
+    Period,
+    TimeWindow,
+    TimeWindowError,
+)
 from analysis.slo.openslo.validate import validate
 
 #: One bad event in a billion; below, binary fractions say nothing.
 _LEAST_BUDGET: Final = Fraction(1, 10**9)
 SEVERITIES: Final = ("page", "ticket")
+#: The longest calendar period: what is remembered of an objective grows with it.
+CALENDAR_MAX_S: Final = UNIT_S["Y"]
+#: More than any calendar period differs from its nominal length: a quarter of 92 days, a leap year,
+#: a zone that moved across the date line.
+_CALENDAR_SLACK_S: Final = 4 * 86_400
 #: The metric source that is counted, and whom an alert tells.
 SOURCE_TYPE: Final = "davylamp"
 TARGET: Final = "timeline"
@@ -75,7 +86,10 @@ class EventSource:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One SLO: at least ``target_ratio`` of the ``total`` events are ``good``, over the window."""
+    """One SLO: at least ``target_ratio`` of the ``total`` events are ``good``, over the window.
+
+    ``window_s``: length of the rolling window, or nominally of a period of the ``calendar``.
+    """
 
     name: str
     service: str
@@ -85,6 +99,28 @@ class Objective:
     good: EventSource
     total: EventSource
     policy: AlertPolicy
+    calendar: CalendarWindow | None = None
+
+    def period(self, at_unix_s: int) -> Period | None:
+        """What the budget of this moment is of; ``None`` before the first period of a calendar."""
+        if self.calendar is None:
+            return Period(at_unix_s - self.window_s, at_unix_s)
+        try:
+            return self.calendar.period(at_unix_s)
+        except TimeWindowError:
+            return None
+
+    @property
+    def memory_s(self) -> int:
+        """How far back counts bear on the budget or an alert, at any time."""
+        longest = self.window_s + (0 if self.calendar is None else _CALENDAR_SLACK_S)
+        return max([longest, *(window.long_window_s for window in self.policy.windows)])
+
+    def bearing(self, now_unix_s: int) -> Period:
+        """All time whose exclusion bears on the numbers: a calendar's period to its end."""
+        period = None if self.calendar is None else self.period(now_unix_s)
+        end = now_unix_s if period is None else period.end_unix_s
+        return Period(now_unix_s - self.memory_s, end)
 
     @property
     def budget_ratio(self) -> float:
@@ -119,8 +155,7 @@ def _objective(slo: model.Slo) -> Objective:
             raise SloFileError(f"SLO {slo.name}: spec.{path}", _plain(value), _plain(accepted))
 
     only("budgetingMethod", slo.method, model.BudgetingMethod.OCCURRENCES)
-    if not isinstance(slo.window, RollingWindow):
-        raise SloFileError(f"SLO {slo.name}: spec.timeWindow[0]", "a calendar", "isRolling: true")
+    window_s = _window_s(slo.name, slo.window)
     only("objectives: their number", len(slo.objectives), 1)
     (target,) = slo.objectives
     if not 0 < target.target_ratio <= 1 - _LEAST_BUDGET:
@@ -132,13 +167,25 @@ def _objective(slo: model.Slo) -> Objective:
         service=slo.service,
         display_name=slo.display_name,
         target_ratio=float(target.target_ratio),
-        window_s=slo.window.duration_s,
+        window_s=window_s,
         good=good,
         total=total,
         policy=AlertPolicy(
-            _guard(slo), tuple(_window(slo, policy, target) for policy in slo.alert_policies)
+            _guard(slo),
+            tuple(_window(slo, policy, target, window_s) for policy in slo.alert_policies),
         ),
+        calendar=slo.window if isinstance(slo.window, CalendarWindow) else None,
     )
+
+
+def _window_s(name: str, window: TimeWindow) -> int:
+    if not isinstance(window, CalendarWindow):
+        return window.duration_s
+    length_s = window.value * UNIT_S[window.unit]
+    if length_s > CALENDAR_MAX_S:
+        where, given = f"SLO {name}: spec.timeWindow[0].duration", f"{window.value}{window.unit}"
+        raise SloFileError(where, given, "calendar periods of at most a year")
+    return length_s
 
 
 def _plain(value: Any) -> Any:
@@ -148,7 +195,9 @@ def _plain(value: Any) -> Any:
 # --- alert policies -----------------------------------------------------------------------------
 
 
-def _window(slo: model.Slo, policy: model.AlertPolicy, target: model.Objective) -> BurnWindow:
+def _window(
+    slo: model.Slo, policy: model.AlertPolicy, target: model.Objective, window_s: int
+) -> BurnWindow:
     where = f"SLO {slo.name}: AlertPolicy {policy.name}"
     condition = policy.condition
     for name, value, accepted in (
@@ -163,9 +212,8 @@ def _window(slo: model.Slo, policy: model.AlertPolicy, target: model.Objective) 
             raise SloFileError(f"{where}: {name}", value, repr(accepted))
     if condition.severity not in SEVERITIES:
         raise SloFileError(f"{where}: severity", condition.severity, " or ".join(SEVERITIES))
-    assert isinstance(slo.window, RollingWindow), "checked before"
-    if condition.lookback_s > slo.window.duration_s:
-        accepted_s = f"at most the time window, {slo.window.duration_s} s"
+    if condition.lookback_s > window_s:
+        accepted_s = f"at most the time window, {window_s} s"
         raise SloFileError(f"{where}: lookbackWindow", condition.lookback_s, accepted_s)
     if condition.threshold <= 0 or not is_reachable(condition.threshold, target.budget_ratio):
         most = f"above 0 and less than {float(1 / target.budget_ratio):g}, that of a total outage"

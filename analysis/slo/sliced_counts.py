@@ -35,6 +35,23 @@ class WindowSum:
         return self.good + self.bad
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodSum:
+    """Events of the slices that begin in a period, ``covered`` and ``excluded`` as whole slices."""
+
+    good: int
+    bad: int
+    covered: int
+    excluded: int
+    slices: int
+
+    @property
+    def window(self) -> WindowSum:
+        """The same with shares."""
+        slices = max(self.slices, 1)
+        return WindowSum(self.good, self.bad, self.covered / slices, self.excluded / slices)
+
+
 class SlicedCounts:
     """Good and bad events per slice of ``slice_s``, remembered for ``capacity_s``."""
 
@@ -83,20 +100,34 @@ class SlicedCounts:
         end = end_unix_s // self.slice_s - 1
         if slices >= self._size:
             raise ValueError(f"a window of {window_s} s is longer than what is remembered")
-        found = self._between(end - slices, end)
-        out = 0
-        done = end - slices
-        for span in excluded:
-            # Numbers of the slices before the first that is touched, and of the last one.
-            low = max(span.start_unix_s // self.slice_s - 1, done)
-            high = min(-(-span.end_unix_s // self.slice_s) - 1, end)
-            if high <= low:
-                continue
-            found = found - self._between(low, high)
-            out += high - low
-            done = high
+        found, out = self._kept(end - slices, end, excluded)
         good, bad, covered = found.tolist()
         return WindowSum(good, bad, covered / slices, out / slices)
+
+    def over(self, period: Period, excluded: Sequence[Period] = ()) -> PeriodSum:
+        """Events of the slices that begin in a period, the future too, which nobody reported."""
+        low = -(-period.start_unix_s // self.slice_s) - 1
+        high = max(-(-period.end_unix_s // self.slice_s) - 1, low)
+        found, out = self._kept(low, high, excluded)
+        good, bad, covered = found.tolist()
+        return PeriodSum(good, bad, covered, out, high - low)
+
+    def _kept(
+        self, low: int, high: int, excluded: Sequence[Period]
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """As ``_between``, less what is excluded, and how many slices that is."""
+        found = self._between(low, high)
+        out, done = 0, low
+        for span in excluded:
+            # Numbers of the slices before the first that is touched, and of the last one.
+            first = max(span.start_unix_s // self.slice_s - 1, done)
+            last = min(-(-span.end_unix_s // self.slice_s) - 1, high)
+            if last <= first:
+                continue
+            found = found - self._between(first, last)
+            out += last - first
+            done = last
+        return found, out
 
     def _between(self, low: int, high: int) -> npt.NDArray[np.int64]:
         """Good, bad and covered of the slices after number ``low`` up to number ``high``."""

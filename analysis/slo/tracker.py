@@ -7,11 +7,11 @@ what was firing stays so, as last seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from analysis.slo.budget import ErrorBudget, error_budget
+from analysis.slo.budget import ErrorBudget, calendar_budget, error_budget
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.budgets import DataState
@@ -71,6 +71,20 @@ class SloStatus:
             "burn_rates": [_burn_json(burn) for burn in self.burns],
             "evaluated_unix_nano": self.evaluated_unix_nano,
             "summary": self.summary,
+            "budget_projected_remaining_ratio": self.budget.projected_remaining_ratio,
+            "period": self._period_json(),
+        }
+
+    def _period_json(self) -> dict[str, Any] | None:
+        """``None`` before anything was counted."""
+        period, calendar = self.budget.period, self.objective.calendar
+        if period is None:
+            return None
+        return {
+            "kind": "rolling" if calendar is None else "calendar",
+            "time_zone": None if calendar is None else calendar.time_zone,
+            "from_unix_nano": period.start_unix_s * 1_000_000_000,
+            "to_unix_nano": period.end_unix_s * 1_000_000_000,
         }
 
 
@@ -104,8 +118,8 @@ class SloTracker:
     ) -> None:
         self.objective = objective
         self._stale_after_s = stale_after_s
-        longest = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        self._counts = SlicedCounts(slice_s, -(-longest // slice_s) * slice_s)
+        self._counts = SlicedCounts(slice_s, -(-objective.memory_s // slice_s) * slice_s)
+        self._period: Period | None = None  # of the calendar, as last asked
         self._status: SloStatus | None = None
         self._firing = firing
 
@@ -142,16 +156,16 @@ class SloTracker:
             )
             for window, held in zip(objective.policy.windows, self._held(before), strict=True)
         )
-        counted = self._counts.window(objective.window_s, end, excluded)
-        budget = error_budget(counted, objective.budget_ratio)
+        budget = self._budget(end, excluded)
         firing = [burn for burn in burns if burn.firing]
         state = SloState.BURNING if firing else SloState.OK
-        if budget.total == 0:
+        # Alerts look back into the period before: a young one without events may burn.
+        if budget.total == 0 and not firing:
             state = SloState.NO_DATA
         status = SloStatus(
             objective,
             state,
-            _data_state(budget),
+            _data_state(objective, budget),
             budget,
             burns,
             now_unix_nano,
@@ -160,6 +174,19 @@ class SloTracker:
         self._status = status
         self._firing = status.firing
         return status
+
+    def _budget(self, end: int, excluded: Sequence[Period]) -> ErrorBudget:
+        objective = self.objective
+        if objective.calendar is None:
+            counted = self._counts.window(objective.window_s, end, excluded)
+            budget = error_budget(counted, objective.budget_ratio)
+            return replace(budget, period=objective.period(end))
+        known = self._period
+        if known is None or not known.start_unix_s <= end < known.end_unix_s:
+            known = self._period = objective.period(end)
+        if known is None:
+            return ErrorBudget(0, 0, None, None, 0.0)
+        return calendar_budget(self._counts, known, excluded, objective.budget_ratio)
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s
@@ -193,25 +220,49 @@ class SloTracker:
         )
 
 
-def _data_state(budget: ErrorBudget) -> DataState:
+def _data_state(objective: Objective, budget: ErrorBudget) -> DataState:
+    if objective.calendar is not None and budget.covered_ratio == budget.excluded_ratio == 0:
+        return DataState.EMPTY  # nobody reported in this period yet
     if budget.covered_ratio < COVERED_MIN_RATIO:
         return DataState.GAP
     return DataState.COVERED if budget.total else DataState.NO_TRAFFIC
 
 
 def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, ...]) -> str:
-    if budget.error_ratio is None or budget.remaining_ratio is None:
-        return "No events in the window: nothing to judge."
-    text = (
-        f"{budget.good} of {budget.total} good ({1.0 - budget.error_ratio:.2%}, objective "
-        f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
-    )
+    text = _standing(objective, budget)
+    if budget.total == 0:
+        return text + _alerts_text(objective, burns) + "."
     if budget.covered_ratio < 0.995:
-        text += f", {budget.covered_ratio:.1%} of the window seen"
+        span = "window" if objective.calendar is None else "time so far"
+        text += f", {budget.covered_ratio:.1%} of the {span} seen"
     if budget.excluded_ratio > 0:
         share = max(budget.excluded_ratio, 0.001)
         few = "less than " if share > budget.excluded_ratio else ""
         text += f", {few}{share:.1%} of it excluded by corrections"
+    return text + _alerts_text(objective, burns) + "."
+
+
+def _standing(objective: Objective, budget: ErrorBudget) -> str:
+    where = "the window" if objective.calendar is None else "this period"
+    if budget.error_ratio is None or budget.remaining_ratio is None:
+        if objective.calendar is not None and budget.period is None:
+            begins = objective.calendar.start_time.isoformat(" ")
+            return f"The first period begins at {begins} {objective.calendar.time_zone}"
+        return f"No events in {where}: nothing to judge"
+    text = (
+        f"{budget.good} of {budget.total} good ({1.0 - budget.error_ratio:.2%}, objective "
+        f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
+    )
+    if objective.calendar is not None and budget.projected_remaining_ratio is not None:
+        text += (
+            f" so far, {budget.projected_remaining_ratio:.0%} of the budget projected to the "
+            "period's end"
+        )
+    return text
+
+
+def _alerts_text(objective: Objective, burns: tuple[BurnState, ...]) -> str:
+    text = ""
     for burn in burns:
         if burn.firing and burn.long_burn is not None:
             window = burn.window
@@ -227,7 +278,7 @@ def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, 
             f"; {held.window.severity} held back as possible noise: {_evidence(held)}; needed are "
             f"{guard.min_failures} failures and a chance of at most {guard.p_value:g}"
         )
-    return text + "."
+    return text
 
 
 def _evidence(burn: BurnState) -> str:

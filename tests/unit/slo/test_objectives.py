@@ -7,6 +7,7 @@ import pytest
 from analysis.slo.errors import SloError, SloFileError
 from analysis.slo.objectives import Guard, load_objectives, shipped_text
 from analysis.slo.openslo.errors import DefinitionError
+from analysis.slo.openslo.time_windows import Period
 from analysis.slo.openslo.validate import Verdict, validate
 
 SHIPPED = shipped_text()
@@ -75,18 +76,37 @@ def test_a_wrong_objective_names_its_place(old, new, message):
         load(changed(old, new))
 
 
-def test_ratio_slices_and_calendars_are_openslo_and_not_watched():
+def test_ratio_slices_are_openslo_and_not_watched():
     sliced = changed("budgetingMethod: Occurrences", "budgetingMethod: RatioTimeslices").replace(
         "target: 0.99\n", "target: 0.99\n      timeSliceWindow: 5m\n", 1
     )
     with pytest.raises(SloFileError, match="got 'RatioTimeslices', accepted: Occurrences"):
         load(sliced)
-    calendar = changed(
-        "isRolling: true",
-        'calendar: {startTime: "2026-01-01 00:00:00", timeZone: Europe/Warsaw}',
+
+
+def by_calendar(duration="1M", start="2026-01-01 00:00:00"):
+    calendar = f'calendar: {{startTime: "{start}", timeZone: Europe/Warsaw}}'
+    return load(
+        changed("isRolling: true", calendar).replace("duration: 30d", f"duration: {duration}", 1)
     )
-    with pytest.raises(SloFileError, match="got 'a calendar'"):
-        load(calendar)
+
+
+def test_a_calendar_month_is_the_zones_month():
+    month, hour = by_calendar()
+    period = month.period(1_793_000_000)  # in October 2026, an hour longer in Warsaw
+    assert (period.start_unix_s, period.length_s) == (1_790_805_600, 31 * 86_400 + 3_600)
+    assert month.bearing(1_793_000_000).end_unix_s == period.end_unix_s
+    assert month.memory_s > 31 * 86_400 + 3_600
+    assert month.period(1_700_000_000) is None, "before the first"
+    assert (hour.calendar, hour.period(7_200)) == (None, Period(3_600, 7_200))
+
+
+def test_a_calendar_of_years_or_shorter_than_a_lookback_is_refused():
+    by_calendar("1Y")
+    with pytest.raises(SloFileError, match="got '2Y', accepted: calendar periods of at most"):
+        by_calendar("2Y")
+    with pytest.raises(SloFileError, match="lookbackWindow: got 259200"):
+        by_calendar("1d")
 
 
 def test_the_guard_can_be_given():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,7 @@ from analysis.slo.burn_rate import burn_rate, evaluate, is_beyond_noise
 from analysis.slo.errors import SloInputError
 from analysis.slo.objectives import Guard, load_objectives, shipped_text
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.time_windows import CalendarWindow
 from analysis.slo.sliced_counts import SlicedCounts, WindowSum
 from analysis.slo.tracker import SloState, SloTracker
 
@@ -290,3 +293,34 @@ def test_a_window_longer_than_memory_is_refused():
         counts.window(660, 60)
     with pytest.raises(ValueError, match="whole slices"):
         SlicedCounts(60, 90)
+
+
+def by_hour(start):
+    return replace(HOUR, calendar=CalendarWindow(start, "UTC", 1, "h"))
+
+
+def test_a_new_period_begins_with_its_whole_budget_and_the_alerts_go_on():
+    """The clock strikes in the middle of an outage."""
+    fed = Clocked(objective=by_hour(dt.datetime(2027, 1, 1)))
+    assert fed.now_s % 3600 == 0
+    fed.minutes(50, 100, 0)
+    fed.minutes(10, 50, 50)
+    assert fed.status.budget.total == 0, "nothing of the new hour was counted yet"
+    assert (fed.status.state, fed.status.data) == (SloState.BURNING, DataState.EMPTY)
+    assert "No events in this period: nothing to judge; page: burning" in fed.status.summary
+    fed.minutes(1, 50, 50)
+    assert fed.status.budget.total == 600
+    assert ("page", False) not in fed.edges
+    assert fed.status.budget.remaining_ratio == pytest.approx(1 - 0.5 / 0.01)
+    # The same 300 bad ones, of the 36,000 events that the hour will have.
+    assert fed.status.budget.projected_remaining_ratio == pytest.approx(1 - 300 / 360)
+
+
+def test_before_the_first_period_nothing_is_judged_and_alerts_run():
+    fed = Clocked(objective=by_hour(dt.datetime(2028, 1, 1)))
+    fed.minutes(10, 100, 0)
+    assert fed.status.state is SloState.NO_DATA
+    assert fed.status.summary == "The first period begins at 2028-01-01 00:00:00 UTC."
+    assert fed.status.to_json()["period"] is None
+    fed.minutes(10, 50, 50)
+    assert ("page", True) in fed.edges
