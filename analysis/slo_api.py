@@ -65,7 +65,9 @@ class Looker:
         length_s = period.length_s + before_s
         slice_s = None
         for most in (MAX_SLICES, MANY_SLICES):
-            slice_s = slice_s or slices_that_fit(length_s, windows, STEPS_S, most)
+            slice_s = slice_s or slices_that_fit(
+                length_s, windows, STEPS_S, most, objective.slice_s
+            )
         if slice_s is None:
             raise BadRequestError(
                 f"{period.length_s} s are too long for the alert windows of {objective.name}",

@@ -28,7 +28,7 @@ from analysis.runner.confirmation import Confirmer
 from analysis.runner.feedback import Feedback
 from analysis.runner.fleet import Fleet
 from analysis.slo.errors import SloError
-from analysis.slo.objectives import Objective, load_objectives
+from analysis.slo.objectives import Objective, check_steps, load_objectives
 from analysis.slo.objectives import shipped_text as shipped_slo
 from telemetry.clock import Clock
 
@@ -59,10 +59,12 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
         }
         if config.alerting_path:
             objectives[config.alerting_path] = _text(config.alerting_path, str)
+        loaded = load_objectives(objectives)
+        check_steps(loaded, config.fleet_step_s)
         return Rules(
             canary_text,
             canary_rule,
-            load_objectives(objectives),
+            loaded,
             load_signals(_text(config.signals_path, shipped_signals)),
         )
     except (CanaryError, SloError, AnomalyError) as error:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analysis.slo.openslo.time_windows import Period
-from analysis.slo.sliced_counts import SlicedCounts, WindowSum
+from analysis.slo.sliced_counts import PeriodSum, SlicedCounts, WindowSum
+from analysis.slo.time_slices import SliceSum
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,13 @@ class ErrorBudget:
     """What is left of the bad events the objective allows, out of the events so far.
 
     ``remaining_ratio`` is 1 for an untouched budget and negative for an overspent one; both ratios
-    are ``None`` when there were no events. ``projected_remaining_ratio`` is out of what the whole
-    ``period`` will have counted if it goes on as it came (``openslo.budgets``); ``None`` where a
-    period has no end to come.
+    are ``None`` when there were no events. By the time-slice methods ``good`` and ``total`` are
+    slices, and ``slices_without_events`` of them are not counted. ``projected_remaining_ratio`` is
+    out of what the whole ``period`` will have counted if it goes on as it came
+    (``openslo.budgets``); ``None`` where a period has no end to come.
     """
 
-    good: int
+    good: float
     total: int
     error_ratio: float | None
     remaining_ratio: float | None
@@ -27,6 +29,7 @@ class ErrorBudget:
     excluded_ratio: float = 0.0
     period: Period | None = None
     projected_remaining_ratio: float | None = None
+    slices_without_events: int | None = None
 
 
 def error_budget(window: WindowSum, budget_ratio: float) -> ErrorBudget:
@@ -68,3 +71,30 @@ def calendar_budget(
     # The events expected are those so far times slices / covered slices.
     used = budget.error_ratio / budget_ratio * (so_far.covered / to_come)
     return replace(budget, projected_remaining_ratio=1.0 - used)
+
+
+def slice_budget(
+    slices: SliceSum, expected: int, events: PeriodSum, period: Period, budget_ratio: float
+) -> ErrorBudget:
+    """By time slices: of those with events so far, and of the ``expected`` of the whole period."""
+    window = events.window
+    counts = 1.0 - window.excluded_ratio
+    covered = window.covered_ratio / counts if counts > 0 else 0.0
+    left = projected = error_ratio = None
+    if slices.counted:
+        error_ratio = float(slices.bad / slices.counted)
+        left = 1.0 - error_ratio / budget_ratio
+    if expected:
+        projected = 1.0 - float(slices.bad / expected) / budget_ratio
+    good = slices.counted - slices.bad
+    return ErrorBudget(
+        good=int(good) if good.denominator == 1 else float(good),
+        total=slices.counted,
+        error_ratio=error_ratio,
+        remaining_ratio=left,
+        covered_ratio=covered,
+        excluded_ratio=window.excluded_ratio,
+        period=period,
+        projected_remaining_ratio=projected,
+        slices_without_events=slices.without_events,
+    )

@@ -1,8 +1,8 @@
 """The objectives that run: OpenSLO v1 files in, checked frozen objects out.
 
 Files are read and judged by ``analysis.slo.openslo`` under the strict profile. What OpenSLO allows
-and is not watched here (other budgeting methods, several objectives, metric sources of other
-types) is refused by name, so that nothing in a file is silently without effect.
+and is not watched here (several objectives, metric sources of other types) is refused by name, so
+that nothing in a file is silently without effect.
 
 An alert policy holds one condition with one window, the long one; its short window is a twelfth of
 it (SRE Workbook, chapter 5). All policies an SLO refers to together are its window pairs. The guard
@@ -11,7 +11,7 @@ against noise is ``Guard`` below unless the SLO's annotations say otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -22,6 +22,7 @@ from analysis.slo.openslo import model
 from analysis.slo.openslo.annotations import PREFIX
 from analysis.slo.openslo.burn_math import SHORT_WINDOW_PARTS, is_reachable
 from analysis.slo.openslo.durations import UNIT_S
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.time_windows import (
     CalendarWindow,
     Period,
@@ -100,11 +101,18 @@ class Objective:
     total: EventSource
     policy: AlertPolicy
     calendar: CalendarWindow | None = None
+    method: BudgetingMethod = BudgetingMethod.OCCURRENCES
+    slice_s: int | None = None
+    slice_target_ratio: Fraction | None = None
 
     def period(self, at_unix_s: int) -> Period | None:
-        """What the budget of this moment is of; ``None`` before the first period of a calendar."""
+        """What the budget of this moment is of; ``None`` before the first period of a calendar.
+
+        A rolling window over time slices ends with the last one that is over.
+        """
         if self.calendar is None:
-            return Period(at_unix_s - self.window_s, at_unix_s)
+            end = at_unix_s if self.slice_s is None else at_unix_s // self.slice_s * self.slice_s
+            return Period(end - self.window_s, end)
         try:
             return self.calendar.period(at_unix_s)
         except TimeWindowError:
@@ -114,7 +122,9 @@ class Objective:
     def memory_s(self) -> int:
         """How far back counts bear on the budget or an alert, at any time."""
         longest = self.window_s + (0 if self.calendar is None else _CALENDAR_SLACK_S)
-        return max([longest, *(window.long_window_s for window in self.policy.windows)])
+        # What ends with a time slice that is over began up to one slice earlier.
+        back_s = self.slice_s or 0
+        return max([longest, *(one.long_window_s for one in self.policy.windows)]) + back_s
 
     def bearing(self, now_unix_s: int) -> Period:
         """All time whose exclusion bears on the numbers: a calendar's period to its end."""
@@ -154,13 +164,14 @@ def _objective(slo: model.Slo) -> Objective:
         if value != accepted:
             raise SloFileError(f"SLO {slo.name}: spec.{path}", _plain(value), _plain(accepted))
 
-    only("budgetingMethod", slo.method, model.BudgetingMethod.OCCURRENCES)
     window_s = _window_s(slo.name, slo.window)
     only("objectives: their number", len(slo.objectives), 1)
     (target,) = slo.objectives
     if not 0 < target.target_ratio <= 1 - _LEAST_BUDGET:
         where = f"SLO {slo.name}: spec.objectives[0].target"
         raise SloFileError(where, float(target.target_ratio), "more than 0, at most 1 - 1e-9")
+    if target.slice_s is not None and slo.method is not BudgetingMethod.OCCURRENCES:
+        _check_slices(slo, target.slice_s, window_s)
     good, total = _indicator(slo.name, target.indicator)
     return Objective(
         name=slo.name,
@@ -175,7 +186,39 @@ def _objective(slo: model.Slo) -> Objective:
             tuple(_window(slo, policy, target, window_s) for policy in slo.alert_policies),
         ),
         calendar=slo.window if isinstance(slo.window, CalendarWindow) else None,
+        method=slo.method,
+        **_slice_terms(slo.method, target),
     )
+
+
+def _slice_terms(method: BudgetingMethod, target: model.Objective) -> dict[str, Any]:
+    """What the method does not use (the checks warn of it) is left out."""
+    if method is BudgetingMethod.OCCURRENCES:
+        return {}
+    if method is BudgetingMethod.RATIO_TIMESLICES:
+        return {"slice_s": target.slice_s}
+    return {"slice_s": target.slice_s, "slice_target_ratio": target.slice_target_ratio}
+
+
+def _check_slices(slo: model.Slo, slice_s: int, window_s: int) -> None:
+    """A rolling window and both windows of an alert are whole numbers of time slices."""
+    if not isinstance(slo.window, CalendarWindow) and window_s % slice_s:
+        where = f"SLO {slo.name}: spec.timeWindow[0].duration"
+        raise SloFileError(where, window_s, f"a whole number of time slices of {slice_s} s")
+    for policy in slo.alert_policies:
+        lookback_s = policy.condition.lookback_s
+        if lookback_s % (SHORT_WINDOW_PARTS * slice_s):
+            where = f"SLO {slo.name}: AlertPolicy {policy.name}: lookbackWindow"
+            parts = f"{SHORT_WINDOW_PARTS} times a whole number of time slices of {slice_s} s"
+            raise SloFileError(where, lookback_s, parts)
+
+
+def check_steps(objectives: Iterable[Objective], step_s: int) -> None:
+    """Whether counts of so many seconds make up whole time slices. Raises SloFileError."""
+    for one in objectives:
+        if one.slice_s is not None and one.slice_s % step_s:
+            where = f"SLO {one.name}: timeSliceWindow"
+            raise SloFileError(where, one.slice_s, f"a multiple of fleet_step_s, {step_s} s")
 
 
 def _window_s(name: str, window: TimeWindow) -> int:

@@ -70,6 +70,13 @@ class SlicedCounts:
         """End of the newest slice taken."""
         return None if self._first is None else (self._last + 1) * self.slice_s
 
+    @property
+    def start_unix_s(self) -> int | None:
+        """Start of the oldest slice that may be remembered."""
+        if self._first is None:
+            return None
+        return max(self._first + 1, self._last - self._size + 2) * self.slice_s
+
     def add(self, start_unix_s: int, good: int, bad: int) -> None:
         """Take a slice that was reported for. Slices come in order, gaps stay uncovered.
 
@@ -111,6 +118,10 @@ class SlicedCounts:
         found, out = self._kept(low, high, excluded)
         good, bad, covered = found.tolist()
         return PeriodSum(good, bad, covered, out, high - low)
+
+    def between(self, first: int, end: int) -> npt.NDArray[np.int64]:
+        """Good, bad and covered of the slices with numbers from ``first`` up to without ``end``."""
+        return self._between(first - 1, end - 1)
 
     def _kept(
         self, low: int, high: int, excluded: Sequence[Period]

@@ -7,16 +7,17 @@ what was firing stays so, as last seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from analysis.slo.budget import ErrorBudget, calendar_budget, error_budget
+from analysis.slo.budget import ErrorBudget
 from analysis.slo.burn_rate import BurnState, evaluate
-from analysis.slo.objectives import Objective
+from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.time_windows import Period
-from analysis.slo.sliced_counts import SlicedCounts
+from analysis.slo.running_counts import RunningCounts
 
 #: Less of the window seen than this is a gap, and said so beside every number.
 COVERED_MIN_RATIO: Final = 0.9
@@ -73,6 +74,20 @@ class SloStatus:
             "summary": self.summary,
             "budget_projected_remaining_ratio": self.budget.projected_remaining_ratio,
             "period": self._period_json(),
+            "budgeting_method": str(self.objective.method),
+            "slices": self._slices_json(),
+        }
+
+    def _slices_json(self) -> dict[str, Any] | None:
+        """``good`` and ``total`` are slices then."""
+        objective = self.objective
+        if objective.slice_s is None:
+            return None
+        target = objective.slice_target_ratio
+        return {
+            "slice_s": objective.slice_s,
+            "slice_objective_ratio": None if target is None else float(target),
+            "without_events": self.budget.slices_without_events,
         }
 
     def _period_json(self) -> dict[str, Any] | None:
@@ -118,8 +133,7 @@ class SloTracker:
     ) -> None:
         self.objective = objective
         self._stale_after_s = stale_after_s
-        self._counts = SlicedCounts(slice_s, -(-objective.memory_s // slice_s) * slice_s)
-        self._period: Period | None = None  # of the calendar, as last asked
+        self._counts = RunningCounts(objective, slice_s)
         self._status: SloStatus | None = None
         self._firing = firing
 
@@ -130,7 +144,7 @@ class SloTracker:
 
     def take(self, start_unix_s: int, good: int, bad: int) -> None:
         """Add one slice that was reported for. Raises SloInputError."""
-        self._counts.add(start_unix_s, good, bad)
+        self._counts.take(start_unix_s, good, bad)
 
     def evaluate(self, now_unix_nano: int, excluded: Sequence[Period] = ()) -> SloStatus:
         """Where it stands now.
@@ -145,18 +159,10 @@ class SloTracker:
             return self._status
         objective = self.objective
         burns = tuple(
-            evaluate(
-                window,
-                self._counts.window(window.long_window_s, end, excluded),
-                self._counts.window(window.short_window_s, end, excluded),
-                objective.budget_ratio,
-                objective.policy.guard,
-                # Known from an earlier run only: the windows, not what was held, decide.
-                was_firing=held.firing and held.long_burn is not None,
-            )
+            self._burn(window, held, end, excluded)
             for window, held in zip(objective.policy.windows, self._held(before), strict=True)
         )
-        budget = self._budget(end, excluded)
+        budget = self._counts.budget(end, excluded)
         firing = [burn for burn in burns if burn.firing]
         state = SloState.BURNING if firing else SloState.OK
         # Alerts look back into the period before: a young one without events may burn.
@@ -175,18 +181,20 @@ class SloTracker:
         self._firing = status.firing
         return status
 
-    def _budget(self, end: int, excluded: Sequence[Period]) -> ErrorBudget:
-        objective = self.objective
-        if objective.calendar is None:
-            counted = self._counts.window(objective.window_s, end, excluded)
-            budget = error_budget(counted, objective.budget_ratio)
-            return replace(budget, period=objective.period(end))
-        known = self._period
-        if known is None or not known.start_unix_s <= end < known.end_unix_s:
-            known = self._period = objective.period(end)
-        if known is None:
-            return ErrorBudget(0, 0, None, None, 0.0)
-        return calendar_budget(self._counts, known, excluded, objective.budget_ratio)
+    def _burn(
+        self, window: BurnWindow, held: BurnState, end: int, excluded: Sequence[Period]
+    ) -> BurnState:
+        found = self._counts.lookback(window, end, excluded)
+        return evaluate(
+            window,
+            found.long,
+            found.short,
+            self.objective.budget_ratio,
+            self.objective.policy.guard,
+            # Known from an earlier run only: the windows, not what was held, decide.
+            was_firing=held.firing and held.long_burn is not None,
+            evidence=found.evidence,
+        )
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s
@@ -249,15 +257,27 @@ def _standing(objective: Objective, budget: ErrorBudget) -> str:
             begins = objective.calendar.start_time.isoformat(" ")
             return f"The first period begins at {begins} {objective.calendar.time_zone}"
         return f"No events in {where}: nothing to judge"
+    what = f"{budget.good} of {budget.total} good"
+    if objective.slice_s is not None:
+        what = f"{budget.good:.8g} of {budget.total} slices of {objective.slice_s} s good"
     text = (
-        f"{budget.good} of {budget.total} good ({1.0 - budget.error_ratio:.2%}, objective "
+        f"{what} ({1.0 - budget.error_ratio:.2%}, objective "
         f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
     )
-    if objective.calendar is not None and budget.projected_remaining_ratio is not None:
-        text += (
-            f" so far, {budget.projected_remaining_ratio:.0%} of the budget projected to the "
-            "period's end"
-        )
+    return text + _rest_text(objective, budget)
+
+
+def _rest_text(objective: Objective, budget: ErrorBudget) -> str:
+    """The second number with its label, and the slices that are not counted."""
+    text = "" if objective.calendar is None else " so far"
+    if budget.projected_remaining_ratio is not None:
+        of = "the budget projected to the period's end"
+        if objective.slice_s is not None:
+            span = "window" if objective.calendar is None else "period"
+            of = f"that of all slices of the {span}"
+        text += f", {budget.projected_remaining_ratio:.0%} of {of}"
+    if budget.slices_without_events:
+        text += f"; {budget.slices_without_events} slices without events are not counted"
     return text
 
 
@@ -268,21 +288,23 @@ def _alerts_text(objective: Objective, burns: tuple[BurnState, ...]) -> str:
             window = burn.window
             text += (
                 f"; {window.severity}: burning {burn.long_burn:.1f}x over {window.long_window_s} s"
-                f" and over {window.short_window_s} s, limit {window.factor:g}x; {_evidence(burn)}"
+                f" and over {window.short_window_s} s, limit {window.factor:g}x; "
+                f"{_evidence(objective, burn)}"
             )
             break
     held = next((burn for burn in burns if burn.guarded), None)
     if held is not None and not any(burn.firing for burn in burns):
         guard = objective.policy.guard
         text += (
-            f"; {held.window.severity} held back as possible noise: {_evidence(held)}; needed are "
-            f"{guard.min_failures} failures and a chance of at most {guard.p_value:g}"
+            f"; {held.window.severity} held back as possible noise: {_evidence(objective, held)}; "
+            f"needed are {guard.min_failures} failures and a chance of at most {guard.p_value:g}"
         )
     return text
 
 
-def _evidence(burn: BurnState) -> str:
-    text = f"{burn.long_bad} of {burn.long_total} failed in {burn.window.long_window_s} s"
+def _evidence(objective: Objective, burn: BurnState) -> str:
+    slices = " slices" if objective.method is BudgetingMethod.TIMESLICES else ""
+    text = f"{burn.long_bad} of {burn.long_total}{slices} failed in {burn.window.long_window_s} s"
     if burn.noise_chance is None:  # held on since an earlier look
         return text
     return (

@@ -154,6 +154,7 @@ class Slo:
     summary: str
     projected_remaining_ratio: float | None = None
     calendar: CalendarPeriod | None = None
+    slice_s: float | None = None  # with time slices, which good and total count then
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,7 @@ def _slo(item: Fields) -> Slo:
         evaluated_unix_nano=item.integer("evaluated_unix_nano"),
         summary=item.text("summary"),
         projected_remaining_ratio=item.number_or_none("budget_projected_remaining_ratio"),
+        slice_s=item.inner("slices").number("slice_s") if item.has("slices") else None,
         calendar=_calendar(item.inner("period")) if item.has("period") else None,
     )
 

@@ -77,24 +77,29 @@ def _pair(term: str, value: str) -> list[Component]:
 
 def _over(slo: Slo) -> str:
     period = slo.calendar
+    of = "" if slo.slice_s is None else f"slices of {duration(slo.slice_s)} "
     if period is None:
-        return f"over {duration(slo.window_s)}"
-    return f"since {_local(period.from_unix_nano, period.time_zone)}"
+        return f"{of}over {duration(slo.window_s)}"
+    return f"{of}since {_local(period.from_unix_nano, period.time_zone)}"
 
 
 def _budget_pairs(slo: Slo) -> list[Component]:
-    """A calendar's budget has two numbers, and each says which it is."""
+    """Where a budget has two numbers, each says which it is."""
     left = budget_words(slo.budget_remaining_ratio)
+    whole = budget_words(slo.projected_remaining_ratio)
     period = slo.calendar
-    if period is None:
-        return _pair("budget left", left)
-    return [
-        *_pair("budget left so far", left),
-        *_pair(
-            f"left of the budget projected to {_local(period.to_unix_nano, period.time_zone)}",
-            budget_words(slo.projected_remaining_ratio),
-        ),
-    ]
+    if period is not None:
+        until = _local(period.to_unix_nano, period.time_zone)
+        return [
+            *_pair("budget left so far", left),
+            *_pair(f"left of the budget projected to {until}", whole),
+        ]
+    if slo.slice_s is not None:
+        return [
+            *_pair("budget left, of slices with events", left),
+            *_pair("left of the budget of all slices", whole),
+        ]
+    return _pair("budget left", left)
 
 
 def _local(unix_nano: int, time_zone: str) -> str:

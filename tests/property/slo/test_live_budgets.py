@@ -91,8 +91,10 @@ class Running:
 
 def terms_of(one):
     return BudgetTerms(
-        BudgetingMethod.OCCURRENCES,
+        one.method,
         exact(one.target_ratio),
+        one.slice_s,
+        one.slice_target_ratio,
     )
 
 
@@ -114,7 +116,7 @@ def check(one, running, every, spans=()):
         assert same(found.total - found.good, expected.bad)
         assert same(found.remaining_ratio, expected.remaining_ratio)
         assert same(found.covered_ratio, expected.covered_ratio)
-        if one.calendar is not None:
+        if one.calendar is not None or one.slice_s is not None:
             assert same(found.projected_remaining_ratio, expected.projected_remaining_ratio)
         with_numbers += expected.counted > 0
     return with_numbers
@@ -132,7 +134,7 @@ def test_calendar_budgets_are_exact_across_a_change_of_clocks(kind, unit, zone):
     assert check(one, running, 41) > 20
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**32 - 1),
@@ -168,3 +170,47 @@ class _Said:
 
     def spans(self, _period):
         yield self._span
+
+
+METHODS = (
+    {"method": BudgetingMethod.TIMESLICES, "slice_target_ratio": Fraction(97, 100)},
+    {"method": BudgetingMethod.RATIO_TIMESLICES},
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("terms", METHODS)
+def test_rolling_slices_are_exact(kind, terms):
+    """Slices of 15 minutes by the clock; the window ends with the last one that is over."""
+    one = objective(0.95, slice_s=900, **terms)
+    base = unix_s(STARTS[0], "UTC") + 2 * SLICE_S
+    assert check(one, Running.of(one, base, stream(kind, 3, 8 * 288)), 31) > 20
+
+
+@st.composite
+def sliced_cases(draw):
+    """An objective by slices of 5 minutes to an hour, its running counts, and exclusions."""
+    began = dt.timedelta(minutes=draw(st.integers(0, 4 * 1_440)))
+    period = draw(st.sampled_from([None, (1, "d"), (5, "h"), (1, "w"), (1, "M"), (90, "m")]))
+    calendar = None
+    if period is not None:
+        first = dt.datetime(2026, 2, 1) + began
+        calendar = CalendarWindow(first, draw(st.sampled_from(ZONES)), *period)
+    slice_s = draw(st.sampled_from([1, 2, 3, 12])) * SLICE_S
+    window_s = DAY_S if period is None else 31 * DAY_S
+    terms = draw(st.sampled_from(METHODS))
+    one = objective(0.99, calendar, window_s, slice_s=slice_s, **terms)
+    base = unix_s(draw(st.sampled_from(STARTS)), "UTC") + draw(st.integers(0, 3)) * SLICE_S
+    counts = stream(draw(st.sampled_from(KINDS)), draw(st.integers(0, 2**32 - 1)), 4 * 288)
+    length = st.integers(1, 20_000)
+    made = draw(st.lists(st.tuples(st.integers(-DAY_S, 6 * DAY_S), length), max_size=6))
+    said = [_Said(Period(base + at, base + at + length_s)) for at, length_s in made]
+    return one, Running.of(one, base, counts), excluded_spans(said, "o", Period(0, 2**40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sliced_cases())
+def test_any_slices_with_time_excluded(case):
+    """Slices cut by exclusions, and by the end of a period that is no whole number of them."""
+    one, running, spans = case
+    check(one, running, 67, spans)

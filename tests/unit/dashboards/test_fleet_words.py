@@ -173,3 +173,10 @@ def test_a_calendar_budget_has_both_numbers_each_with_its_label():
     ):
         assert text in shown
     assert "projected" not in to_json_plotly(slo_tiles([slo()]))
+
+
+def test_a_budget_of_slices_says_what_is_counted():
+    one = replace(slo(left=0.25), projected_remaining_ratio=0.5, slice_s=300.0)
+    shown = to_json_plotly(slo_tiles([one]))
+    for text in ("slices of 5 min over 1 h", "of slices with events", "of all slices", "50 %"):
+        assert text in shown

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from analysis.slo.errors import SloError, SloFileError
-from analysis.slo.objectives import Guard, load_objectives, shipped_text
+from analysis.slo.objectives import Guard, check_steps, load_objectives, shipped_text
 from analysis.slo.openslo.errors import DefinitionError
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.openslo.validate import Verdict, validate
 
@@ -76,12 +79,36 @@ def test_a_wrong_objective_names_its_place(old, new, message):
         load(changed(old, new))
 
 
-def test_ratio_slices_are_openslo_and_not_watched():
-    sliced = changed("budgetingMethod: Occurrences", "budgetingMethod: RatioTimeslices").replace(
-        "target: 0.99\n", "target: 0.99\n      timeSliceWindow: 5m\n", 1
-    )
-    with pytest.raises(SloFileError, match="got 'RatioTimeslices', accepted: Occurrences"):
-        load(sliced)
+def by_slices(method, window="5m", also=""):
+    slices = f"target: 0.99\n      timeSliceWindow: {window}\n{also}"
+    text = changed("budgetingMethod: Occurrences", f"budgetingMethod: {method}")
+    return load(text.replace("target: 0.99\n", slices, 1))
+
+
+def test_time_slices_are_watched_with_their_length_and_target():
+    month, hour = by_slices("Timeslices", "5m", "      timeSliceTarget: 0.95\n")
+    assert (month.method, month.slice_s) == (BudgetingMethod.TIMESLICES, 300)
+    assert month.slice_target_ratio == Fraction(95, 100)
+    assert month.period(30 * 86_400 + 299).end_unix_s == 30 * 86_400, "the last one that is over"
+    assert (hour.method, hour.slice_s) == (BudgetingMethod.OCCURRENCES, None)
+    month, _ = by_slices("RatioTimeslices")
+    assert (month.method, month.slice_s) == (BudgetingMethod.RATIO_TIMESLICES, 300)
+    assert month.slice_target_ratio is None
+    check_steps([month, hour], 60)
+    with pytest.raises(SloFileError, match="timeSliceWindow: got 300, accepted: a multiple of fle"):
+        check_steps([month, hour], 7)
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        ("7m", r"duration: got 2592000, accepted: a whole number of time slices of 420 s"),
+        ("10m", r"page-1h: lookbackWindow: got 3600, accepted: 12 times a whole number of time"),
+    ],
+)
+def test_slices_that_do_not_fit_the_windows_are_refused(window, message):
+    with pytest.raises(SloFileError, match=message):
+        by_slices("RatioTimeslices", window)
 
 
 def by_calendar(duration="1M", start="2026-01-01 00:00:00"):
