@@ -38,6 +38,7 @@ from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
+from analysis.policies_api import add_policies
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
@@ -146,6 +147,7 @@ async def _serve(
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
+        add_policies(app, desk, rules.policies, [one.name for one in rules.objectives])
         add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()

@@ -194,7 +194,8 @@ class AlertNotice(Notice):
     @property
     def subject(self) -> str:
         """The objective and the severity."""
-        return f"slo/{self.alert_labels['slo']}/{self.alert_labels['severity']}"
+        parts = (self.alert_labels.get(name) for name in ("slo", "severity", "policy"))
+        return "/".join(["slo", *(one for one in parts if one is not None)])
 
     @property
     def key(self) -> str:

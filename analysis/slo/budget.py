@@ -18,7 +18,7 @@ class ErrorBudget:
     are ``None`` when there were no events. By the time-slice methods ``good`` and ``total`` are
     slices, and ``slices_without_events`` of them are not counted. ``projected_remaining_ratio`` is
     out of what the whole ``period`` will have counted if it goes on as it came
-    (``openslo.budgets``); ``None`` where a period has no end to come.
+    (``openslo.budgets``), the ``expected_total``; ``None`` where a period has no end to come.
     """
 
     good: float
@@ -30,6 +30,7 @@ class ErrorBudget:
     period: Period | None = None
     projected_remaining_ratio: float | None = None
     slices_without_events: int | None = None
+    expected_total: float | None = None
 
 
 def error_budget(window: WindowSum, budget_ratio: float) -> ErrorBudget:
@@ -70,7 +71,11 @@ def calendar_budget(
         return budget
     # The events expected are those so far times slices / covered slices.
     used = budget.error_ratio / budget_ratio * (so_far.covered / to_come)
-    return replace(budget, projected_remaining_ratio=1.0 - used)
+    return replace(
+        budget,
+        projected_remaining_ratio=1.0 - used,
+        expected_total=so_far.window.total * (to_come / so_far.covered),
+    )
 
 
 def slice_budget(
@@ -97,4 +102,5 @@ def slice_budget(
         period=period,
         projected_remaining_ratio=projected,
         slices_without_events=slices.without_events,
+        expected_total=expected,
     )

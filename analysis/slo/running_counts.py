@@ -42,13 +42,27 @@ class RunningCounts:
             self._lookback_slices = self._slices
             if objective.calendar is not None:
                 windows = objective.policy.windows
-                longest_s = max((one.long_window_s for one in windows), default=0)
+                # What a forecast goes by (``tracker``) is no more than the nominal period.
+                longest_s = max([objective.window_s, *(one.long_window_s for one in windows)])
                 self._lookback_slices = TimeSlices(self._counts, *terms, longest_s)
 
     @property
     def end_unix_s(self) -> int | None:
         """End of the newest slice taken."""
         return self._counts.end_unix_s
+
+    @property
+    def unit_s(self) -> int:
+        """Length of what is counted: of a time slice, or of the slices taken."""
+        return self._objective.slice_s or self._counts.slice_s
+
+    def bad_within(self, within_s: int, end_unix_s: int, excluded: Sequence[Period]) -> float:
+        """Bad events, or time slices that are over, of the time before a moment."""
+        slices = self._lookback_slices
+        if slices is None:
+            return self._counts.window(within_s, end_unix_s, excluded).bad
+        low, high = (slices.number_at(one) for one in (end_unix_s - within_s, end_unix_s))
+        return float(slices.over(low, high, excluded).bad)
 
     def take(self, start_unix_s: int, good: int, bad: int) -> None:
         """Add one slice that was reported for. Raises SloInputError."""

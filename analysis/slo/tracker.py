@@ -15,12 +15,16 @@ from analysis.slo.budget import ErrorBudget
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.forecast import ExhaustionForecast, forecast
 from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.running_counts import RunningCounts
 
 #: Less of the window seen than this is a gap, and said so beside every number.
 COVERED_MIN_RATIO: Final = 0.9
+#: A forecast goes by the last thirtieth of the window (a day of a month), in so many parts at most.
+FORECAST_SHARE: Final = 30
+FORECAST_PARTS: Final = 48
 
 
 class SloState(StrEnum):
@@ -121,6 +125,71 @@ def _burn_json(burn: BurnState) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SpendView:
+    """How the budget was spent lately; says nothing while nobody reports or nothing happened.
+
+    With a calendar, of the budget the whole period is projected to have: of the events so far, the
+    first failure of a month would have spent all.
+    """
+
+    objective: Objective
+    counts: RunningCounts
+    status: SloStatus | None
+    excluded: tuple[Period, ...]
+
+    @property
+    def remaining_ratio(self) -> float | None:
+        """Share of the budget that is left; negative when it is overspent."""
+        if self.status is None or self.status.is_frozen:
+            return None
+        budget = self.status.budget
+        if self.objective.calendar is not None:
+            return budget.projected_remaining_ratio
+        return budget.remaining_ratio
+
+    def spent_ratio(self, within_s: int) -> float | None:
+        """Share of the budget that the last seconds used, as far as they are of its period."""
+        end = self.counts.end_unix_s
+        if self.status is None or self.remaining_ratio is None or end is None:
+            return None
+        period = self.status.budget.period
+        if self.objective.calendar is not None and period is not None:
+            within_s = min(within_s, end - period.start_unix_s)
+        return self._used(within_s, end)
+
+    def forecast(self, confidence: float) -> ExhaustionForecast | None:
+        """From the last thirtieth of the window, in ``FORECAST_PARTS`` parts.
+
+        A calendar's budget that outlasts its period is never used up.
+        """
+        end, left, unit_s = self.counts.end_unix_s, self.remaining_ratio, self.counts.unit_s
+        slices = self.objective.window_s // FORECAST_SHARE // unit_s
+        if self.status is None or left is None or end is None or slices < 1:
+            return None
+        part_s = -(-slices // FORECAST_PARTS) * unit_s
+        parts = slices * unit_s // part_s
+        used = [self._used(part_s, end - number * part_s) for number in reversed(range(parts))]
+        found = forecast(used, part_s, left, confidence)
+        period = self.status.budget.period
+        if found is None or self.objective.calendar is None or period is None:
+            return found
+        rest_s = period.end_unix_s - end
+        ends = (found.exhausts_s, found.earliest_s, found.latest_s)
+        return ExhaustionForecast(
+            *(one if one is not None and one < rest_s else None for one in ends)
+        )
+
+    def _used(self, within_s: int, end_unix_s: int) -> float:
+        assert self.status is not None, "asked before"
+        budget = self.status.budget
+        total: float = budget.total
+        if self.objective.calendar is not None and budget.expected_total is not None:
+            total = budget.expected_total
+        bad = self.counts.bad_within(within_s, end_unix_s, self.excluded)
+        return bad / (total * self.objective.budget_ratio)
+
+
 class SloTracker:
     """``stale_after_s``: older data than this is no data. ``firing``: alerts known to be on."""
 
@@ -195,6 +264,10 @@ class SloTracker:
             was_firing=held.firing and held.long_burn is not None,
             evidence=found.evidence,
         )
+
+    def view(self, excluded: Sequence[Period] = ()) -> SpendView:
+        """What budget policies ask, of the newest evaluation."""
+        return SpendView(self.objective, self._counts, self._status, tuple(excluded))
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s

@@ -400,3 +400,32 @@ def test_an_alert_of_slices_goes_on_at_the_turn_of_a_period():
     assert fed.status.budget.total == 10
     assert fed.edges == [("page", True)]
     assert fed.status.burns[0].long_total == 60
+
+
+def test_policies_ask_a_calendar_about_the_budget_of_its_whole_period():
+    """A failure in the first minute is not the day's budget; none is used up after its period."""
+    calendar = CalendarWindow(dt.datetime(2027, 1, 1, 8), "UTC", 1, "d")
+    fed = Clocked(objective=replace(HOUR, window_s=86_400, calendar=calendar))
+    fed.slice(99, 1)
+    fed.minutes(1, 100, 0)
+    assert fed.status.budget.remaining_ratio == pytest.approx(1 - 1 / 7)
+    view = fed.tracker.view()
+    assert view.remaining_ratio == pytest.approx(1 - 1 / 8_640)
+    assert view.spent_ratio(7_200) == pytest.approx(1 / 8_640)
+    fed.minutes(60, 100, 0)
+    found = fed.tracker.view().forecast(0.9)
+    assert found is not None
+    assert found.exhausts_s is None
+    fed.minutes(20, 80, 20)
+    found = fed.tracker.view().forecast(0.9)
+    assert found is not None
+    # 2,400 of 86,400 / 10 events allowed are spent, and 2,400 of the 40 minutes it goes by.
+    assert found.exhausts_s == pytest.approx((8_640 - 2_401) / 2_400 * 40 * 60, rel=1e-6)
+
+
+def test_policies_ask_about_slices_what_slices_spent():
+    fed = Clocked(objective=MINUTES)
+    fed.minutes(98, 100, 0)
+    fed.minutes(2, 0, 100)
+    assert fed.tracker.view().spent_ratio(60) == pytest.approx(1 / (100 * 0.01))
+    assert fed.tracker.view().spent_ratio(3_600) == pytest.approx(2 / (100 * 0.01))
