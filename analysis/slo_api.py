@@ -111,7 +111,7 @@ class Looker:
 def add_looking_back(app: FastAPI, looker: Looker) -> None:
     """Add the routes."""
 
-    @app.get("/api/v1/slos/{name}/explain")
+    @app.get("/api/v1/slos/{name:path}/explain")
     async def explain(request: Request, name: str) -> Response:
         """Every number with its inputs, window, formula and what stands in it."""
 
@@ -122,7 +122,7 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/whatif")
+    @app.get("/api/v1/slos/{name:path}/whatif")
     async def another_target(
         request: Request,
         name: str,

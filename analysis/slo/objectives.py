@@ -1,7 +1,7 @@
 """The objectives that run: OpenSLO v1 files in, checked frozen objects out.
 
 Files are read and judged by ``analysis.slo.openslo`` under the strict profile. What OpenSLO allows
-and is not watched here (several objectives, metric sources of other types) is refused by name, so
+and is not watched here (composites, metric sources of other types) is refused by name, so
 that nothing in a file is silently without effect.
 
 An alert policy holds one condition with one window, the long one; its short window is a twelfth of
@@ -12,7 +12,7 @@ against noise is ``Guard`` below unless the SLO's annotations say otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import resources
 from typing import Any, Final
@@ -42,6 +42,10 @@ _CALENDAR_SLACK_S: Final = 4 * 86_400
 #: The metric source that is counted, and whom an alert tells.
 SOURCE_TYPE: Final = "davylamp"
 TARGET: Final = "timeline"
+#: Of one of several objectives, whose name it is part of; names are kept with 256 characters.
+DISPLAY_NAME_CHARS_MAX: Final = 100
+#: How an indicator may be measured.
+_RATIOS: Final = (model.IndicatorKind.GOOD_TOTAL, model.IndicatorKind.BAD_TOTAL)
 MIN_FAILURES: Final = f"{PREFIX}min-failures"
 P_VALUE: Final = f"{PREFIX}p-value"
 
@@ -156,19 +160,42 @@ def load_objectives(files: Mapping[str, str]) -> tuple[Objective, ...]:
     names = [slo.name for slo in slos]
     if not names or len(set(names)) != len(names):
         raise SloFileError("metadata.name", names, "at least one SLO, every name once")
-    return tuple(_objective(slo) for slo in slos)
+    return tuple(one for slo in slos for one in _objectives(slo))
 
 
-def _objective(slo: model.Slo) -> Objective:
-    def only(path: str, value: Any, accepted: Any) -> None:
-        if value != accepted:
-            raise SloFileError(f"SLO {slo.name}: spec.{path}", _plain(value), _plain(accepted))
+def _objectives(slo: model.Slo) -> tuple[Objective, ...]:
+    """Each target of an SLO is watched under a name of its own, ``slo/target``."""
+    if len(slo.objectives) == 1:
+        return (_objective(slo, 0),)
+    if slo.is_composite:
+        where = f"SLO {slo.name}: spec.objectives"
+        raise SloFileError(where, "indicators of their own (a composite)", "one indicator for all")
+    found = tuple(_named(slo, number) for number in range(len(slo.objectives)))
+    names = [one.name for one in found]
+    if len(set(names)) != len(names):
+        where = f"SLO {slo.name}: spec.objectives: displayName"
+        raise SloFileError(where, names, "every name once; without one, an objective's place is it")
+    return found
 
+
+def _named(slo: model.Slo, number: int) -> Objective:
+    own = slo.objectives[number].display_name
+    if len(own) > DISPLAY_NAME_CHARS_MAX:
+        where = f"SLO {slo.name}: spec.objectives[{number}].displayName"
+        raise SloFileError(where, f"{len(own)} characters", f"at most {DISPLAY_NAME_CHARS_MAX}")
+    one = _objective(slo, number)
+    return replace(
+        one,
+        name=f"{slo.name}/{own or number}",
+        display_name=f"{slo.display_name}: {own or f'{one.target_ratio:.4%}'}",
+    )
+
+
+def _objective(slo: model.Slo, number: int) -> Objective:
     window_s = _window_s(slo.name, slo.window)
-    only("objectives: their number", len(slo.objectives), 1)
-    (target,) = slo.objectives
+    target = slo.objectives[number]
     if not 0 < target.target_ratio <= 1 - _LEAST_BUDGET:
-        where = f"SLO {slo.name}: spec.objectives[0].target"
+        where = f"SLO {slo.name}: spec.objectives[{number}].target"
         raise SloFileError(where, float(target.target_ratio), "more than 0, at most 1 - 1e-9")
     if target.slice_s is not None and slo.method is not BudgetingMethod.OCCURRENCES:
         _check_slices(slo, target.slice_s, window_s)
@@ -229,10 +256,6 @@ def _window_s(name: str, window: TimeWindow) -> int:
         where, given = f"SLO {name}: spec.timeWindow[0].duration", f"{window.value}{window.unit}"
         raise SloFileError(where, given, "calendar periods of at most a year")
     return length_s
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
 
 
 # --- alert policies -----------------------------------------------------------------------------
@@ -297,16 +320,17 @@ def _guard(slo: model.Slo) -> Guard:
 def _indicator(name: str, indicator: model.Indicator) -> tuple[EventSource, EventSource]:
     where = f"SLO {name}: indicator {indicator.name}"
     kind = indicator.kind
-    if kind is not model.IndicatorKind.GOOD_TOTAL or indicator.total is None:
-        raise SloFileError(where, str(kind), str(model.IndicatorKind.GOOD_TOTAL))
+    if kind not in _RATIOS or indicator.total is None:
+        raise SloFileError(where, str(kind), " or ".join(_RATIOS))
     if not indicator.is_counter:
         raise SloFileError(f"{where}: counter", False, "true")
-    good = _source(f"{where}: good", indicator.metric)
+    part = "bad" if kind is model.IndicatorKind.BAD_TOTAL else "good"
+    given = _source(f"{where}: {part}", indicator.metric)
     total = _source(f"{where}: total", indicator.total)
-    same = (good.metric, good.attribute) == (total.metric, total.attribute)
-    if not same or not good.values < total.values:
-        raise SloFileError(f"{where}: good", sorted(good.values), "some of total's values")
-    return good, total
+    same = (given.metric, given.attribute) == (total.metric, total.attribute)
+    if not same or not given.values < total.values:
+        raise SloFileError(f"{where}: {part}", sorted(given.values), "some of total's values")
+    return (given if part == "good" else replace(given, values=total.values - given.values)), total
 
 
 def _source(where: str, source: model.MetricSource) -> EventSource:

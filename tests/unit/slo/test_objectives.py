@@ -63,7 +63,6 @@ def test_shipped_objectives():
         ("values: [success]", "values: [success, other]", r"some of total's values"),
         ("values: [success]", "values: [1]", r"a list of texts"),
         ("values: [success]", "value: success", r"metricSource\.spec"),
-        ("        good:", "        bad:", r"got 'bad/total', accepted: good/total"),
         ("lookbackWindow: 1h", "lookbackWindow: 5w", r"lookbackWindow|at most the time window"),
         ("op: gt\n", "op: gte\n", r"condition\.op: got 'gte', accepted: 'gt'"),
         ("alertAfter: 0m", "alertAfter: 5m", r"alertAfter: got 300"),
@@ -182,3 +181,43 @@ def test_a_name_given_twice_is_refused():
 def test_what_is_no_definition_is_a_typed_error(text):
     with pytest.raises(SloError):
         load(text)
+
+
+def test_bad_events_are_what_total_has_beside_the_good_ones():
+    bad = changed("        good:", "        bad:").replace("[success]", "[failure_technical]", 1)
+    assert load(bad) == load(SHIPPED)
+    wrong = changed("        good:", "        bad:").replace("[success]", "[other]", 1)
+    with pytest.raises(SloFileError, match=r"bad: got \['other'\], accepted: some of total"):
+        load(wrong)
+    raw = changed("        good:", "        rawType: failure\n        raw:")
+    start, end = raw.index("        total:"), raw.index("  timeWindow:")
+    with pytest.raises(SloFileError, match="got 'raw failure ratio', accepted: good/total or bad"):
+        load(raw[:start] + raw[end:])
+
+
+def several(*targets):
+    return load(changed("    - target: 0.99\n", "".join(f"    - {one}\n" for one in targets)))
+
+
+def test_every_target_of_an_slo_is_watched_under_its_own_name():
+    loose, tight, hour = several("target: 0.99", "{target: 0.995, displayName: tight}")
+    assert (loose.name, loose.target_ratio) == ("playback-starts/0", 0.99)
+    assert (tight.name, tight.target_ratio) == ("playback-starts/tight", 0.995)
+    assert loose.display_name == "Pressing play leads to a picture: 99.0000%"
+    assert tight.display_name == "Pressing play leads to a picture: tight"
+    assert (loose.good, loose.policy) == (tight.good, tight.policy)
+    assert hour.name == "playback-starts-hour"
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (("target: 0.99", '{target: 0.995, displayName: "0"}'), "every name once"),
+        (("target: 0.99", f"{{target: 0.99, displayName: {'x' * 101}}}"), "got '101 characters'"),
+        (("target: 0.99", "target: 0"), r"objectives\[1\]\.target"),
+        (("target: 0.99", "target: 0.9"), r"threshold: got 14\.4"),
+    ],
+)
+def test_targets_that_cannot_be_are_refused(targets, message):
+    with pytest.raises(SloFileError, match=message):
+        several(*targets)
