@@ -67,6 +67,14 @@ class RunningCounts:
     def take(self, start_unix_s: int, good: int, bad: int) -> None:
         """Add one slice that was reported for. Raises SloInputError."""
         self._counts.add(start_unix_s, good, bad)
+        self._advance()
+
+    def take_span(self, start_unix_s: int, length_s: int, good: int, bad: int) -> None:
+        """Add several slices of which only the sum is known. Raises SloInputError."""
+        self._counts.add_span(start_unix_s, length_s // self._counts.slice_s, good, bad)
+        self._advance()
+
+    def _advance(self) -> None:
         if self._slices is not None and self._lookback_slices is not None:
             self._slices.advance()
             if self._lookback_slices is not self._slices:

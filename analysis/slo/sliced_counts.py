@@ -82,6 +82,27 @@ class SlicedCounts:
 
         Raises SloInputError.
         """
+        number, before = self._next(start_unix_s, good, bad)
+        self._running[number % self._size] = before + np.array([good, bad, 1])
+        self._last = number
+
+    def add_span(self, start_unix_s: int, slices: int, good: int, bad: int) -> None:
+        """Take several slices of which only the sum is known; their events are spread evenly.
+
+        The sum over all of them is exact. Raises SloInputError.
+        """
+        number, before = self._next(start_unix_s, good, bad)
+        if not 1 <= slices < self._size:
+            raise SloInputError(
+                f"{slices} slices at {start_unix_s}, accepted: 1 to {self._size - 1}"
+            )
+        steps = np.arange(1, slices + 1)
+        spread = np.stack((good * steps // slices, bad * steps // slices, steps), axis=1)
+        self._running[(number - 1 + steps) % self._size] = before + spread
+        self._last = number - 1 + slices
+
+    def _next(self, start_unix_s: int, good: int, bad: int) -> tuple[int, npt.NDArray[np.int64]]:
+        """Number of a slice to be taken, and the totals before it; gaps are passed over."""
         number, rest = divmod(start_unix_s, self.slice_s)
         if rest or good < 0 or bad < 0:
             raise SloInputError(f"slice at {start_unix_s}: good={good} bad={bad}")
@@ -94,8 +115,7 @@ class SlicedCounts:
         missing = min(number - self._last - 1, self._size)
         gap = np.arange(number - missing, number) % self._size
         self._running[gap] = before
-        self._running[number % self._size] = before + np.array([good, bad, 1])
-        self._last = number
+        return number, before
 
     def window(self, window_s: int, end_unix_s: int, excluded: Sequence[Period] = ()) -> WindowSum:
         """Events of ``[end - window, end)`` in whole slices; time nobody reported is uncovered.

@@ -215,6 +215,10 @@ class SloTracker:
         """Add one slice that was reported for. Raises SloInputError."""
         self._counts.take(start_unix_s, good, bad)
 
+    def take_span(self, start_unix_s: int, length_s: int, good: int, bad: int) -> None:
+        """Add several slices of which only the sum is known. Raises SloInputError."""
+        self._counts.take_span(start_unix_s, length_s, good, bad)
+
     def evaluate(self, now_unix_nano: int, excluded: Sequence[Period] = ()) -> SloStatus:
         """Where it stands now.
 
