@@ -151,15 +151,13 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
         async def read() -> Callable[[], Any]:
             known, now = looker.named(name), looker.now_unix_s()
             target = _target(objective, known.target_ratio)
-            period = _current(known, now)
-            if from_text is not None or to_text is not None:
-                period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
             return lambda: what_if(known, past, period, target, now)
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/spend")
+    @app.get("/api/v1/slos/{name:path}/spend")
     async def spend(
         request: Request, name: str, from_text: FromText = None, to_text: ToText = None
     ) -> Response:
@@ -167,7 +165,7 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
 
         async def read() -> Callable[[], Any]:
             known = looker.named(name)
-            period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
 
             def compute() -> dict[str, Any]:
@@ -228,6 +226,15 @@ def _current(objective: Objective, now_unix_s: int) -> Period:
             f"the first period of {objective.name} has not begun", accepted="a question after that"
         )
     return period
+
+
+def _asked(
+    looker: Looker, objective: Objective, from_text: str | None, to_text: str | None
+) -> Period:
+    """That of the budget when none is asked for."""
+    if from_text is None and to_text is None:
+        return _current(objective, looker.now_unix_s())
+    return _period(looker, objective.window_s, from_text, to_text)
 
 
 def _period(looker: Looker, default_s: int, from_text: str | None, to_text: str | None) -> Period:
