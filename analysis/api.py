@@ -323,7 +323,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         """Where every objective stands."""
         return await desk.read(request, lambda: (200, {"slos": ledger.statuses("slo")}))
 
-    @app.get("/api/v1/slos/{name}/history")
+    @app.get("/api/v1/slos/{name:path}/history")
     async def history(
         request: Request,
         name: str,
