@@ -47,13 +47,15 @@ class MemoryDatabase:
         self._engine = _engine()
         #: Asked before every write.
         self.next_fault: Callable[[], Fault] = no_fault
+        #: Called after every commit.
+        self.on_commit: Callable[[], None] = _nothing
         metadata.create_all(self._engine)
-        self._empty = self._raw().serialize()
+        self._empty = self.raw().serialize()
 
     def clear(self) -> None:
         """As new, with no faults to come. Cheaper than a new one: statements stay compiled."""
-        self.next_fault = no_fault
-        self._raw().deserialize(self._empty)
+        self.next_fault, self.on_commit = no_fault, _nothing
+        self.raw().deserialize(self._empty)
 
     @contextmanager
     def write(self, *, is_urgent: bool = False) -> Iterator[Connection]:
@@ -66,6 +68,7 @@ class MemoryDatabase:
             yield connection
             if fault is Fault.ROLLED_BACK:
                 raise LedgerUnavailableError("the ledger cannot be used now: disk I/O error")
+        self.on_commit()
         if fault is Fault.UNANSWERED:
             raise LedgerUnavailableError("the ledger cannot be used now: connection lost")
 
@@ -87,10 +90,15 @@ class MemoryDatabase:
         """The memory is given back."""
         self._engine.dispose()
 
-    def _raw(self) -> sqlite3.Connection:
+    def raw(self) -> sqlite3.Connection:
+        """The connection itself, for whoever looks at the rows from outside."""
         connection: Any = self._engine.raw_connection().driver_connection
         assert isinstance(connection, sqlite3.Connection)
         return connection
+
+
+def _nothing() -> None:
+    pass
 
 
 _PRAGMAS: Final = ("foreign_keys=ON",)
