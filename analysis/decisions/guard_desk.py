@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from analysis.decisions import guard_store
+from analysis.decisions import guard_store, outbox
 from analysis.decisions.database import Transactions
 from analysis.decisions.guard_store import Guarding, Release
 from analysis.decisions.records import Event
@@ -55,10 +55,12 @@ class GuardDesk:
         )
 
     def bar(self, release: Release, who: str, reason: str) -> None:
-        """No canary of it, no promotion of it, no rollback to it."""
+        """No canary of it, no promotion of it, no rollback to it; a queued one is given up."""
 
         def work(connection: Connection, now: int) -> None:
             guard_store.bar(connection, release, f"{who}: {reason}", now)
+            lane, why = f"{release.environment}/{release.service}", f"barred by {who}: {reason}"
+            outbox.withdraw(connection, lane, release.digest, why, now)
 
         self._change(work, "guard_barred", f"{release.digest} is barred", release, who, reason)
 
