@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlalchemy import Connection
 from analysis.decisions import guard_store
 from analysis.decisions.database import Transactions
 from analysis.decisions.guard_store import Guarding, Release
-from analysis.decisions.records import Event
+from analysis.decisions.records import Event, Signed
 from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError
 from telemetry.clock import Clock
@@ -46,58 +45,59 @@ class GuardDesk:
 
     def clear(self, release: Release, who: str, reason: str) -> None:
         """End the bar of a release. Raises UnknownRecordError."""
-
-        def work(connection: Connection, now: int) -> None:
-            guard_store.clear(connection, release, now)
-
-        self._change(
-            work, "guard_cleared", f"{release.digest} is barred no more", release, who, reason
-        )
+        with self._database.write() as connection:
+            clear(connection, release, Signed.by(who, reason), self._clock.wall_unix_nano())
 
     def bar(self, release: Release, who: str, reason: str) -> None:
         """No canary of it, no promotion of it, no rollback to it."""
-
-        def work(connection: Connection, now: int) -> None:
+        with self._database.write() as connection:
+            now = self._clock.wall_unix_nano()
             guard_store.bar(connection, release, f"{who}: {reason}", now)
-
-        self._change(work, "guard_barred", f"{release.digest} is barred", release, who, reason)
+            title = f"{release.digest} is barred"
+            _note(connection, "guard_barred", title, release.service, Signed.by(who, reason), now)
 
     def known_good(self, release: Release, who: str, reason: str) -> None:
         """A rollback may lead to this release."""
-
-        def work(connection: Connection, now: int) -> None:
-            guard_store.add_known_good(connection, release, f"{who}: {reason}", now)
-
-        self._change(work, "guard_known_good", f"{release.digest} is good", release, who, reason)
+        with self._database.write() as connection:
+            known_good(connection, release, Signed.by(who, reason), self._clock.wall_unix_nano())
 
     def lock(self, environment: str, who: str, reason: str) -> None:
         """Command nothing in this environment (``*`` = in any)."""
-
-        def work(connection: Connection, now: int) -> None:
+        with self._database.write() as connection:
+            now = self._clock.wall_unix_nano()
             guard_store.lock(connection, environment, f"{who}: {reason}", now)
-
-        self._change(work, "guard_locked", f"{environment} is locked", None, who, reason)
+            title = f"{environment} is locked"
+            _note(connection, "guard_locked", title, "", Signed.by(who, reason), now)
 
     def release_lock(self, environment: str, who: str, reason: str) -> None:
         """End a lock, also one that a storm has set. Raises UnknownRecordError."""
-
-        def work(connection: Connection, _now: int) -> None:
-            guard_store.release_lock(connection, environment)
-
-        self._change(work, "guard_released", f"{environment} is released", None, who, reason)
-
-    def _change(
-        self,
-        work: Callable[[Connection, int], None],
-        kind: str,
-        title: str,
-        release: Release | None,
-        who: str,
-        reason: str,
-    ) -> None:
-        service = "" if release is None else release.service
         with self._database.write() as connection:
             now = self._clock.wall_unix_nano()
-            work(connection, now)
-            event = Event(now, kind, service, None, f"{title}, says {who}", reason)
-            add_event(connection, event, actor=who)
+            release_lock(connection, environment, Signed.by(who, reason), now)
+
+
+def clear(connection: Connection, release: Release, by: Signed, now_unix_nano: int) -> None:
+    """End the bar of a release. Raises UnknownRecordError."""
+    guard_store.clear(connection, release, now_unix_nano)
+    title = f"{release.digest} is barred no more"
+    _note(connection, "guard_cleared", title, release.service, by, now_unix_nano)
+
+
+def known_good(connection: Connection, release: Release, by: Signed, now_unix_nano: int) -> None:
+    """A rollback may lead to this release."""
+    guard_store.add_known_good(connection, release, f"{by.who}: {by.reason}", now_unix_nano)
+    title = f"{release.digest} is good"
+    _note(connection, "guard_known_good", title, release.service, by, now_unix_nano)
+
+
+def release_lock(connection: Connection, environment: str, by: Signed, now_unix_nano: int) -> None:
+    """End a lock. Raises UnknownRecordError."""
+    guard_store.release_lock(connection, environment)
+    _note(connection, "guard_released", f"{environment} is released", "", by, now_unix_nano)
+
+
+def _note(
+    connection: Connection, kind: str, title: str, service: str, by: Signed, now: int
+) -> None:
+    event = Event(now, kind, service, None, f"{title}, says {by.who}", by.reason)
+    add_event(connection, event, actor=by.actor)

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row
 
 from analysis.decisions import dead_letters, outbox
 from analysis.decisions.database import Transactions
-from analysis.decisions.dead_letters import Letter, Replay, Search
+from analysis.decisions.dead_letters import Letter, Search
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox import Busy
-from analysis.decisions.records import Attempt, Delivery, Lease
+from analysis.decisions.records import Attempt, Delivery, Lease, Signed
 from analysis.errors import ConflictError, StaleLeaseError
 from telemetry.clock import Clock
 
@@ -151,14 +151,31 @@ class OutboxDesk:
         """
         with self._database.write() as connection:
             now = self._clock.wall_unix_nano()
-            letter = dead_letters.load(connection, webhook_id, now)
-            stopped = self.stopped(letter.delivery.lane.partition("/")[2])
-            if stopped is not None:
-                raise ConflictError(f"the kill switch is thrown: {stopped}")
-            dead_letters.replay(connection, webhook_id, Replay(who, reason, now))
+            self.replay_within(connection, webhook_id, Signed.by(who, reason), now)
             replayed = dead_letters.load(connection, webhook_id, now)
-        self._on_replay()
+        self.wake()
         return replayed
+
+    def replay_within(
+        self, connection: Connection, webhook_id: str, by: Signed, now_unix_nano: int
+    ) -> None:
+        """The same in the caller's transaction, who calls ``wake()`` once it is committed."""
+        self.replayable(connection, webhook_id, now_unix_nano)
+        dead_letters.replay(connection, webhook_id, by, now_unix_nano)
+
+    def replayable(self, connection: Connection, webhook_id: str, now_unix_nano: int) -> Letter:
+        """Raises UnknownRecordError, and ConflictError when it must not be sent again now."""
+        letter = dead_letters.load(connection, webhook_id, now_unix_nano)
+        stopped = self.stopped(letter.delivery.lane.partition("/")[2])
+        if stopped is not None:
+            raise ConflictError(f"the kill switch is thrown: {stopped}")
+        if letter.refusal is not None:
+            raise ConflictError(f"{webhook_id} {letter.refusal}")
+        return letter
+
+    def wake(self) -> None:
+        """Something is due again."""
+        self._on_replay()
 
 
 def _record(connection: Connection, result: Result) -> bool:
