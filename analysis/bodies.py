@@ -70,7 +70,7 @@ class LockBody(_Strict):
 
 
 class ReplayBody(_Strict):
-    """POST /api/v1/outbox/{webhook_id}/replay."""
+    """POST .../replay of a delivery, .../approve and .../withdraw of a proposal."""
 
     who: Label
     reason: Label
@@ -153,7 +153,7 @@ def read_lock(raw: bytes) -> LockBody:
 
 
 def read_replay(raw: bytes) -> ReplayBody:
-    """Who sends again, and why. Raises BadRequestError."""
+    """Who does it, and why. Raises BadRequestError."""
     return _read(ReplayBody, raw)
 
 

@@ -66,6 +66,12 @@ class Metrics:
             ("user",),
             registry=registry,
         )
+        self.proposals = Counter(
+            "davylamp_proposals",
+            "Changes that need two people, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
         self.leads = Gauge(
             "davylamp_analysis_leads",
             "1 while this process judges and delivers, 0 while it stands by.",
@@ -106,6 +112,29 @@ class EndpointMetrics(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Empty: endpoints are known only when read."""
+        return ()
+
+
+class ProposalMetrics(Collector):
+    """What waits for a second person, read when asked."""
+
+    def __init__(self, open_count: Callable[[], int], limit: int) -> None:
+        self._open_count = open_count
+        self._limit = limit
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing while the ledger cannot be read."""
+        try:
+            count = self._open_count()
+        except LedgerUnavailableError:
+            return
+        text = "Proposals that wait for a second person."
+        yield GaugeMetricFamily("davylamp_proposals_open", text, count)
+        text = "Proposals that may wait at once."
+        yield GaugeMetricFamily("davylamp_proposals_open_limit", text, self._limit)
+
+    def describe(self) -> Iterable[Metric]:
+        """Empty: registering must not read."""
         return ()
 
 

@@ -24,7 +24,7 @@ import telemetry
 from analysis.access import scope_of
 from analysis.alertmanager_api import add_alertmanager
 from analysis.api import Desk, build_app
-from analysis.config import AnalysisConfig, check
+from analysis.config import AnalysisConfig, GuardConfig, check
 from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
@@ -34,10 +34,14 @@ from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
-from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
+from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics, ProposalMetrics
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
+from analysis.proposals.changes import Changes
+from analysis.proposals.desk import ProposalDesk
+from analysis.proposals.policy import MAX_OPEN
+from analysis.proposals_api import Loosening, add_proposals
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
@@ -140,9 +144,7 @@ async def _serve(
         # A client of its own: long range queries must not hold the judge's questions up.
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
-        app = _application(desk)
-        add_outbox(app, desk, ledger.outbox, duty.endpoints)
-        add_notices(app, desk, NoticeDesk(ledger.database, clock))
+        app = _application(desk, config.guards, duty)
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
@@ -189,9 +191,17 @@ def _gated(
     return Gate(app, access, scope_of, count)
 
 
-def _application(desk: Desk) -> FastAPI:
+def _application(desk: Desk, guards: GuardConfig, duty: Duty) -> FastAPI:
+    """What needs nothing but the ledger, and what may need two people."""
+    ledger, clock = desk.ledger, desk.clock
     app = build_app(desk)
-    add_guards(app, desk, desk.ledger.guards)
+    proposals = ProposalDesk(ledger.database, clock, Changes(ledger.outbox), guards.proposing)
+    desk.metrics.registry.register(ProposalMetrics(proposals.open_count, MAX_OPEN))
+    loosening = Loosening(proposals, clock, desk.metrics)
+    add_proposals(app, desk, proposals)
+    add_guards(app, desk, ledger.guards, loosening)
+    add_outbox(app, desk, ledger.outbox, duty.endpoints, loosening)
+    add_notices(app, desk, NoticeDesk(ledger.database, clock), loosening)
     add_doors(app, desk)
     add_replay(app, desk)
     return app

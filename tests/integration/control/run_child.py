@@ -31,7 +31,8 @@ def main(raw: dict[str, Any]) -> int:
         )
         for one in raw.pop("notices", ())
     )
-    given = {"endpoint": endpoint, "access": tokens, "notices": told}
+    guards = replace(config.guards, **raw.pop("guards", {}))
+    given = {"guards": guards, "endpoint": endpoint, "access": tokens, "notices": told}
     return run(replace(config, **{**nobody, **raw, **given}))
 
 
