@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
 import time
+from functools import partial
 
 import aiohttp
 import pytest
@@ -16,6 +18,7 @@ from analysis.decisions.states import DeliveryState
 from analysis.webhooks.events import Addressing
 from collector.access.token_file import TokenFile
 from collector.access.tokens import Order, issue
+from davylamp.cli import main
 from telemetry.clock import SystemClock
 
 WHO = {"who": "somebody", "reason": "a test"}
@@ -151,7 +154,7 @@ async def a_bound_token_approves_nothing_of_others(process, ask, token, ada):
 
 
 async def test_a_dead_command_is_sent_again_by_two(
-    start, ask, token, receiver, tmp_path, helpers, wait
+    start, ask, token, receiver, tmp_path, helpers, wait, capsys
 ):
     receiver.answer = lambda n: web.Response(status=422 if n == 0 else 202)
     clock, url = SystemClock(), f"sqlite:///{tmp_path / 'ledger.db'}"
@@ -164,9 +167,30 @@ async def test_a_dead_command_is_sent_again_by_two(
     path, found = f"outbox/{letter.webhook_id}", {}
     while found.get("state") != DeliveryState.DEAD:
         found = (await ask(process, "GET", path, ada))[1]
-    status, proposal = await ask(process, "POST", f"{path}/replay", ada, WHO)
-    assert (status, proposal["kind"], proposal["service"]) == (202, "replay_command", "playback")
+    said = partial(command_line, tmp_path, process.port, capsys, helpers.token)
+    status, out = await asyncio.to_thread(
+        said, "outbox", "replay", letter.webhook_id, "--reason", "mended", shown=ada
+    )
+    assert (status, out.startswith("another person approves: prp_")) == (0, True)
     assert len(receiver.requests) == 1
-    approve = f"proposals/{proposal['proposal_id']}/approve"
-    assert (await ask(process, "POST", approve, bob, WHO))[0] == 200
+    (proposal,) = (await ask(process, "GET", "proposals", ada))[1]["proposals"]
+    name, words = proposal["proposal_id"], ("--reason", "yes")
+    assert (proposal["kind"], proposal["service"]) == ("replay_command", "playback")
+    _, out = await asyncio.to_thread(said, "proposals", "list")
+    assert out.splitlines()[0].startswith(f"{name}  open  ada  send the command msg_")
+    assert (await asyncio.to_thread(said, "proposals", "approve", name, *words, shown=ada))[0] == 1
+    status, out = await asyncio.to_thread(said, "proposals", "approve", name, *words, shown=bob)
+    assert (status, f"{name}  approved  ada and bob" in out) == (0, True)
     await wait(lambda: len(receiver.requests) == 2)
+
+
+def command_line(folder, port, capsys, owner, *words, shown=None):
+    """Exit code and what is printed."""
+    (folder / "secrets").mkdir(exist_ok=True)
+    (folder / "secrets" / "api.token").write_text(owner)
+    config = folder / "davylamp.toml"
+    config.write_text(f'[davylamp]\nstate_dir = "{folder}"\n[analysis]\napi_port = {port}\n')
+    if shown is not None:
+        (folder / "own").write_text(shown)
+        words = (*words, "--token-file", str(folder / "own"))
+    return main(["--config", str(config), *words]), capsys.readouterr().out
