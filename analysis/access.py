@@ -17,6 +17,7 @@ _ADMINISTERED: Final = (
     "/api/v1/outbox",
     "/api/v1/notices",
     "/api/v1/slo-corrections",
+    "/api/v1/slo-policies",
     "/api/v2/silence",
 )
 #: Questions that come as a body.

@@ -111,6 +111,16 @@ class CorrectionBody(_Strict):
     recurring: RecurringBody | None = None
 
 
+class OverrideBody(_Strict):
+    """POST /api/v1/slo-policies/overrides; ``step`` is ``<policy>/<step>``."""
+
+    who: Label
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    step: Label
+    objective: Label = "*"
+    expires_unix_nano: UnixNano
+
+
 class WithdrawalBody(_Strict):
     """POST /api/v1/slo-corrections/{correction_id}/withdraw."""
 
@@ -145,6 +155,11 @@ def read_status(raw: bytes) -> StatusBody:
 def read_release(raw: bytes) -> ReleaseBody:
     """A release that a person names. Raises BadRequestError."""
     return _read(ReleaseBody, raw)
+
+
+def read_override(raw: bytes) -> OverrideBody:
+    """A step of a policy that a person suspends. Raises BadRequestError."""
+    return _read(OverrideBody, raw)
 
 
 def read_lock(raw: bytes) -> LockBody:

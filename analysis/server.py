@@ -38,6 +38,7 @@ from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics, ProposalMe
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
+from analysis.policies_api import add_policies
 from analysis.proposals.changes import Changes
 from analysis.proposals.desk import ProposalDesk
 from analysis.proposals.policy import MAX_OPEN
@@ -148,6 +149,7 @@ async def _serve(
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
+        add_policies(app, desk, rules.policies, [one.name for one in rules.objectives])
         add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()

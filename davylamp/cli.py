@@ -58,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import proposals_cli  # noqa: PLC0415
 
             return proposals_cli.run(options, settings)
+        if options.command == "webhooks":
+            from davylamp import conformance_cli  # noqa: PLC0415
+
+            return conformance_cli.run(options, settings)
         if options.command == "verdict":
             from davylamp import verdict_cli  # noqa: PLC0415
 
@@ -101,6 +105,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         # Not for the processes to load.
         from davylamp import (  # noqa: PLC0415
             canary_cli,
+            conformance_cli,
             control_cli,
             outbox_cli,
             proposals_cli,
@@ -116,6 +121,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         control_cli.add_commands(commands)
         outbox_cli.add_commands(commands)
         proposals_cli.add_commands(commands)
+        conformance_cli.add_commands(commands)
         verdict_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")

@@ -22,6 +22,7 @@ from analysis.decisions.database import Database, Transactions
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox_desk import OutboxDesk
+from analysis.decisions.override_store import OverrideStore
 from analysis.decisions.records import (
     CanaryRecord,
     Decision,
@@ -58,6 +59,7 @@ class Ledger:
         self.guards = GuardDesk(database, clock, guarding)
         self.corrections = CorrectionStore(database, clock)
         self.silences = SilenceStore(database, clock)
+        self.overrides = OverrideStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()

@@ -213,6 +213,20 @@ corrections = Table(
     Column("withdrawn_json", Text, nullable=True),
 )
 
+policy_overrides = Table(
+    "policy_overrides",
+    metadata,
+    Column("override_id", String(64), primary_key=True),
+    # <policy>/<step>
+    Column("step", String(200), nullable=False),
+    # * = any
+    Column("objective", String(200), nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger, nullable=False),
+)
+
 silences = Table(
     "silences",
     metadata,

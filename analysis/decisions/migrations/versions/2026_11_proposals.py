@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_proposals"
-down_revision = "2026_11_silences"
+down_revision = "2026_11_overrides"
 branch_labels = None
 depends_on = None
 
