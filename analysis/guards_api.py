@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -29,18 +30,25 @@ def add_guards(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening
 
 
 def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening) -> None:
-    async def loosen(request: Request, kind: ChangeKind) -> Response:
+    async def loosen(
+        request: Request, kind: ChangeKind, do: Callable[[Release, str, str], None]
+    ) -> Response:
         def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_release(raw)
             change = Change(kind, body.environment, body.service, body.digest)
-            return loosening.ask(change, caller, body, guards.state)
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
+            release = Release(body.environment, body.service, body.digest)
+            do(release, signed_by(caller, body.who), body.reason)
+            return 200, guards.state()
 
         return await desk.write(request, work, Scope.ADMIN)
 
     @app.post("/api/v1/guards/clear")
     async def clear(request: Request) -> Response:
         """End the bar of a release."""
-        return await loosen(request, ChangeKind.CLEAR_BAR)
+        return await loosen(request, ChangeKind.CLEAR_BAR, guards.clear)
 
     @app.post("/api/v1/guards/bar")
     async def bar(request: Request) -> Response:
@@ -58,7 +66,7 @@ def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosen
     @app.post("/api/v1/guards/known-good")
     async def known_good(request: Request) -> Response:
         """A rollback may lead to this release."""
-        return await loosen(request, ChangeKind.KNOWN_GOOD)
+        return await loosen(request, ChangeKind.KNOWN_GOOD, guards.known_good)
 
 
 def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening) -> None:
@@ -82,7 +90,11 @@ def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening
         def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_lock(raw)
             change = Change(ChangeKind.RELEASE_LOCK, body.environment, "*", "")
-            return loosening.ask(change, caller, body, guards.state)
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
+            guards.release_lock(body.environment, signed_by(caller, body.who), body.reason)
+            return 200, guards.state()
 
         return await desk.write(request, work, Scope.ADMIN)
 

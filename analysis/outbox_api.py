@@ -12,6 +12,7 @@ from analysis.api import MAX_LIST, Desk, FromText, Text, ToText
 from analysis.decisions.dead_letters import Search
 from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.states import DeliveryState
+from analysis.guards_api import signed_by
 from analysis.notices.desk import NoticeDesk
 from analysis.proposals.policy import Change, ChangeKind
 from analysis.proposals_api import Loosening
@@ -66,7 +67,11 @@ def add_outbox(
             body = bodies.read_replay(raw)
             environment, _, service = outbox.letter(webhook_id).delivery.lane.partition("/")
             change = Change(ChangeKind.REPLAY_COMMAND, environment, service, webhook_id)
-            return loosening.ask(change, caller, body, lambda: outbox.letter(webhook_id).to_json())
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
+            who = signed_by(caller, body.who)
+            return 200, outbox.replay(webhook_id, who, body.reason).to_json()
 
         return await desk.write(request, work, Scope.ADMIN)
 
@@ -102,6 +107,10 @@ def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk, loosening: Loosen
                 about = desk.ledger.canary(deployment_id).declaration
                 service, environment = about.service, about.environment
             change = Change(ChangeKind.REPLAY_NOTICE, environment, service, webhook_id)
-            return loosening.ask(change, caller, body, lambda: notices.one(webhook_id).to_json())
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
+            who = signed_by(caller, body.who)
+            return 200, notices.replay(webhook_id, who, body.reason).to_json()
 
         return await desk.write(request, work, Scope.ADMIN)

@@ -18,26 +18,24 @@ from telemetry.clock import Clock
 
 
 class Loosening:
-    """Makes a change that loosens the guards, or answers 202 with the proposal of it."""
+    """Answers 202 with a proposal where a change that loosens the guards needs two people."""
 
     def __init__(self, proposals: ProposalDesk, clock: Clock, metrics: Metrics) -> None:
         self._proposals = proposals
         self._clock = clock
         self._metrics = metrics
 
-    def ask(
-        self,
-        change: Change,
-        caller: Caller,
-        body: bodies.ReleaseBody | bodies.LockBody | bodies.ReplayBody,
-        done: Callable[[], Any],
-    ) -> tuple[int, Any]:
-        """``done``: what is answered when the change was made. Raises as ProposalDesk.ask does."""
+    def proposed(
+        self, change: Change, caller: Caller, said: str, reason: str
+    ) -> tuple[int, Any] | None:
+        """None: one person is enough, and the route makes the change itself.
+
+        Raises ForbiddenError when the caller does not speak for it, and as propose() does.
+        """
         require_own(caller, change.service, change.environment)
-        person = Person.of(caller, body.who)
-        proposal = self._proposals.ask(change, person, body.reason)
-        if proposal is None:
-            return 200, done()
+        if not self._proposals.is_required:
+            return None
+        proposal = self._proposals.propose(change, Person.of(caller, said), reason)
         self._metrics.proposals.labels("proposed").inc()
         return 202, proposal.to_json(self._clock.wall_unix_nano())
 

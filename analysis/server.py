@@ -145,11 +145,9 @@ async def _serve(
         # A client of its own: long range queries must not hold the judge's questions up.
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
-        app = _application(desk, config.guards, duty)
+        app = _application(desk, config.guards, duty, rules)
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
-        add_corrections(app, desk, [one.name for one in rules.objectives])
-        add_policies(app, desk, rules.policies, [one.name for one in rules.objectives])
         add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()
@@ -193,7 +191,7 @@ def _gated(
     return Gate(app, access, scope_of, count)
 
 
-def _application(desk: Desk, guards: GuardConfig, duty: Duty) -> FastAPI:
+def _application(desk: Desk, guards: GuardConfig, duty: Duty, rules: Rules) -> FastAPI:
     """What needs nothing but the ledger, and what may need two people."""
     ledger, clock = desk.ledger, desk.clock
     app = build_app(desk)
@@ -204,6 +202,9 @@ def _application(desk: Desk, guards: GuardConfig, duty: Duty) -> FastAPI:
     add_guards(app, desk, ledger.guards, loosening)
     add_outbox(app, desk, ledger.outbox, duty.endpoints, loosening)
     add_notices(app, desk, NoticeDesk(ledger.database, clock), loosening)
+    names = [one.name for one in rules.objectives]
+    add_corrections(app, desk, names, loosening)
+    add_policies(app, desk, rules.policies, names, loosening)
     add_doors(app, desk)
     add_replay(app, desk)
     return app

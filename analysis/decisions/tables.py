@@ -359,7 +359,7 @@ proposals = Table(
     Column("kind", String(32), nullable=False),
     Column("environment", String(64), nullable=False),
     Column("service", String(64), nullable=False),
-    Column("what", String(128), nullable=False),
+    Column("what", Text, nullable=False),
     # Of what it is about; another digest when it is approved refuses it.
     Column("state_sha256", String(64), nullable=False),
     # The token's name says who it was, the other one only what they are called.

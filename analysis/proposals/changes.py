@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 
+import orjson
 from sqlalchemy import Connection
 
-from analysis.decisions import guard_desk, guard_store
+from analysis.decisions import correction_store, guard_desk, guard_store, override_store
+from analysis.decisions.correction_store import Exclusion, read_when
 from analysis.decisions.guard_store import Release
 from analysis.decisions.outbox_desk import OutboxDesk
+from analysis.decisions.override_store import Suspension
 from analysis.decisions.records import Signed
 from analysis.decisions.states import DeliveryState
 from analysis.decisions.timeline import dumps
 from analysis.errors import ConflictError, UnknownRecordError
 from analysis.notices import store as notice_store
 from analysis.proposals.policy import Change, ChangeKind
+from analysis.slo.correction_book import when_json
 
 
 class Changes:
@@ -44,6 +49,10 @@ class Changes:
                 self._outbox.replay_within(connection, change.what, by, now_unix_nano)
             case ChangeKind.REPLAY_NOTICE:
                 notice_store.replay(connection, change.what, by, now_unix_nano)
+            case ChangeKind.SUSPEND_POLICY:
+                override_store.suspend(connection, read_suspension(change), by, now_unix_nano)
+            case ChangeKind.EXCLUDE_TIME:
+                correction_store.exclude(connection, read_exclusion(change), by, now_unix_nano)
 
     def applied(self, change: Change) -> None:
         """After the commit: what waits for work is told of it."""
@@ -66,6 +75,35 @@ class Changes:
                 if row.state is DeliveryState.PENDING:
                     raise ConflictError(f"{change.what} is pending; only what is over can be sent")
                 return [str(row.state), row.attempts]
+            case ChangeKind.SUSPEND_POLICY:
+                # It adds to what is and undoes nothing, as the next.
+                read_suspension(change).check(now)
+                return []
+            case ChangeKind.EXCLUDE_TIME:
+                read_exclusion(change).made(Signed.by("a person", "a reason"), now)
+                return []
+
+
+def suspension(asked: Suspension) -> Change:
+    """A step of a budget policy that shall not act for a while."""
+    return Change(ChangeKind.SUSPEND_POLICY, "*", "*", dumps(asdict(asked)))
+
+
+def read_suspension(change: Change) -> Suspension:
+    """The inverse."""
+    return Suspension(**orjson.loads(change.what))
+
+
+def exclusion(asked: Exclusion) -> Change:
+    """Time that shall not count."""
+    about = {"objectives": sorted(asked.objectives), "category": asked.category}
+    return Change(ChangeKind.EXCLUDE_TIME, "*", "*", dumps({**when_json(asked.when), **about}))
+
+
+def read_exclusion(change: Change) -> Exclusion:
+    """The inverse. Raises CorrectionError for a rule that this version does not read."""
+    found = orjson.loads(change.what)
+    return Exclusion(read_when(found), tuple(found["objectives"]), found["category"])
 
 
 def _release(change: Change) -> Release:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, upda
 
 from analysis.decisions.database import Transactions
 from analysis.decisions.ids import ENTROPY_BYTES, new_id
-from analysis.decisions.records import Event, Signed
+from analysis.decisions.records import Event
 from analysis.decisions.tables import proposals
 from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError, ForbiddenError, LedgerFullError, UnknownRecordError
@@ -48,22 +48,19 @@ class ProposalDesk:
         self._changes = changes
         self._two_persons = two_persons
 
-    def ask(self, change: Change, by: Person, reason: str) -> Proposal | None:
-        """Make the change at once (None), or a proposal of it where two people are required.
+    @property
+    def is_required(self) -> bool:
+        """Whether a change that loosens must be proposed."""
+        return self._two_persons.is_required
 
-        The same again by the same person is the same proposal. Raises UnknownRecordError,
-        ConflictError (nothing to change, or somebody else has proposed it), LedgerFullError.
+    def propose(self, change: Change, by: Person, reason: str) -> Proposal:
+        """It changes nothing. The same again by the same person is the same proposal.
+
+        Raises UnknownRecordError, ConflictError (nothing to change, or somebody else has proposed
+        it), BadRequestError, CorrectionError and LedgerFullError.
         """
         with self._database.write() as connection:
-            now = self._clock.wall_unix_nano()
-            if not self._two_persons.is_required:
-                self._changes.apply(connection, change, Signed.by(by.says, reason), now)
-                made = None
-            else:
-                made = self._propose(connection, change, by, reason, now)
-        if made is None:
-            self._changes.applied(change)
-        return made
+            return self._propose(connection, change, by, reason, self._clock.wall_unix_nano())
 
     def approve(self, proposal_id: str, by: Person, reason: str) -> Proposal:
         """Make the proposed change. Raises UnknownRecordError, ConflictError, ForbiddenError."""
@@ -72,12 +69,11 @@ class ProposalDesk:
             proposal = _one(connection, proposal_id)
             _raise(self._refusal(connection, proposal, by, now))
             _end(connection, proposal_id, now, by, reason)
-            change, words = proposal.change, f"{proposal.by.words} and {by.words}"
+            change = proposal.change
             title = f"{by.words} approves what {proposal.by.words} proposed: {change.title}"
             event = Event(now, "proposal_approved", _service(change), None, title, reason)
             add_event(connection, event, actor=by.actor)
-            why = f"{proposal.reason} / {reason} ({proposal_id})"
-            self._changes.apply(connection, change, Signed(words, why, by.actor), now)
+            self._changes.apply(connection, change, proposal.signed(by, reason), now)
             approved = _one(connection, proposal_id)
         self._changes.applied(change)
         return approved

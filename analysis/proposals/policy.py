@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from analysis.decisions.records import Signed
 from collector.access.desk import OWNER, Caller
 
 #: Proposals that wait at once, all together and of one person; one more is refused.
@@ -17,8 +18,10 @@ MAX_OPEN: Final = 100
 MAX_OPEN_PER_PERSON: Final = 20
 #: Those that are over are forgotten then; the audit log keeps them.
 KEPT_S: Final = 90 * 86_400
-#: Of whoever acts, in the audit log.
+#: What rows have room for: one person of the audit log, two people, and what both said.
 MAX_ACTOR_CHARS: Final = 128
+MAX_WHO_CHARS: Final = 200
+MAX_REASON_CHARS: Final = 2_000
 
 
 class ChangeKind(StrEnum):
@@ -29,6 +32,8 @@ class ChangeKind(StrEnum):
     KNOWN_GOOD = "known_good"
     REPLAY_COMMAND = "replay_command"
     REPLAY_NOTICE = "replay_notice"
+    SUSPEND_POLICY = "suspend_policy"
+    EXCLUDE_TIME = "exclude_time"
 
 
 class ProposalState(StrEnum):
@@ -55,7 +60,8 @@ class Change:
     kind: ChangeKind
     environment: str
     service: str
-    #: A digest or the id of a delivery; empty for a lock, which is its environment.
+    #: A digest, the id of a delivery, or what the API was asked for as canonical JSON; empty for a
+    #: lock, which is its environment.
     what: str
 
     @property
@@ -68,6 +74,8 @@ class Change:
             ChangeKind.KNOWN_GOOD: f"let rollbacks lead to {of}",
             ChangeKind.REPLAY_COMMAND: f"send the command {of} again",
             ChangeKind.REPLAY_NOTICE: f"send the notice {of} again",
+            ChangeKind.SUSPEND_POLICY: f"suspend a budget policy: {self.what}",
+            ChangeKind.EXCLUDE_TIME: f"exclude time from budgets: {self.what}",
         }[self.kind]
 
 
@@ -121,6 +129,12 @@ class Proposal:
             return ProposalState.WITHDRAWN
         is_over = now_unix_nano >= self.expires_unix_nano
         return ProposalState.EXPIRED if is_over else ProposalState.OPEN
+
+    def signed(self, by: Person, reason: str) -> Signed:
+        """Both people, when ``by`` approves."""
+        who = f"{self.by.words} and {by.words}"[:MAX_WHO_CHARS]
+        why = f"{self.proposal_id}: {self.reason} / {reason}"[:MAX_REASON_CHARS]
+        return Signed(who, why, by.actor)
 
     def to_json(self, now_unix_nano: int) -> dict[str, Any]:
         """For the API."""

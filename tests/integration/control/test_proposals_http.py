@@ -24,6 +24,7 @@ from telemetry.clock import SystemClock
 WHO = {"who": "somebody", "reason": "a test"}
 RELEASE = {"environment": "demo", "service": "playback", "digest": "sha256:cccc", **WHO}
 LOCK = {"environment": "demo", **WHO}
+EXCLUSION = {**WHO, "once": {"from_unix_s": 1_000, "to_unix_s": 2_000}}
 GUARDS = {"two_persons": True, "proposal_lifetime_s": 900.0}
 
 
@@ -128,6 +129,15 @@ async def test_every_door_that_loosens_asks_for_two(start, ask, token, helpers):
         approve = f"proposals/{proposal['proposal_id']}/approve"
         assert (await ask(process, "POST", approve, owner, {**WHO, "who": "bob"}))[0] == 403
         assert (await ask(process, "POST", approve, bob, WHO))[0] == 200
+    status, proposal = await ask(process, "POST", "slo-corrections", owner, EXCLUSION)
+    assert (status, proposal["kind"]) == (202, "exclude_time")
+    assert (await ask(process, "GET", "slo-corrections", bob))[1]["corrections"] == []
+    approve = f"proposals/{proposal['proposal_id']}/approve"
+    assert (await ask(process, "POST", approve, bob, WHO))[0] == 200
+    (made,) = (await ask(process, "GET", "slo-corrections", bob))[1]["corrections"]
+    assert made["author"] == "owner:somebody and bob"
+    withdraw = f"slo-corrections/{made['correction_id']}/withdraw"
+    assert (await ask(process, "POST", withdraw, bob, WHO))[0] == 200, "it tightens"
     _, guards = await ask(process, "GET", "guards", bob)
     assert (guards["locks"], len(guards["known_good"])) == ([], 1)
     assert (await ask(process, "GET", "proposals?state=approved", bob))[1]["proposals"][0][

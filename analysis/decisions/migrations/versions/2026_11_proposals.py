@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("environment", sa.String(length=64), nullable=False),
         sa.Column("service", sa.String(length=64), nullable=False),
-        sa.Column("what", sa.String(length=128), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
         sa.Column("state_sha256", sa.String(length=64), nullable=False),
         sa.Column("proposer_token", sa.String(length=128), nullable=False),
         sa.Column("proposer_says", sa.String(length=128), nullable=False),
