@@ -69,6 +69,14 @@ class LockBody(_Strict):
     reason: Label
 
 
+class SettingsBody(_Strict):
+    """POST /api/v1/guards/settings; ``sha256`` of what GET /api/v1/guards shows."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    who: Label
+    reason: Label
+
+
 class ReplayBody(_Strict):
     """POST .../replay of a delivery, .../approve and .../withdraw of a proposal."""
 
@@ -165,6 +173,11 @@ def read_override(raw: bytes) -> OverrideBody:
 def read_lock(raw: bytes) -> LockBody:
     """An environment that a person names. Raises BadRequestError."""
     return _read(LockBody, raw)
+
+
+def read_settings(raw: bytes) -> SettingsBody:
+    """Settings that a person names. Raises BadRequestError."""
+    return _read(SettingsBody, raw)
 
 
 def read_replay(raw: bytes) -> ReplayBody:

@@ -9,9 +9,11 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from analysis.decisions.guard_store import Guarding
+from analysis.decisions.guarded_settings import Destination, GuardedSettings
 from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.policy import MODES, Mode, Modes
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.errors import StartError
 from analysis.notices.formats import SEVERITIES
 from analysis.proposals.policy import TwoPersons
@@ -84,10 +86,6 @@ class GuardConfig:
         """For proposals."""
         return TwoPersons(self.two_persons, self.proposal_lifetime_s)
 
-    def guarding(self) -> Guarding:
-        """For the ledger."""
-        return Guarding(self.limits, KillSwitch(self.kill_switch_file))
-
 
 @dataclass(frozen=True, slots=True)
 class AnalysisConfig:
@@ -123,6 +121,25 @@ class AnalysisConfig:
     def routes(self) -> tuple[Route, ...]:
         """Who takes the commands of which lanes."""
         return tuple(Route(one.lanes, one.endpoint_id, one.url) for one in self.endpoints)
+
+    @property
+    def guarded(self) -> GuardedSettings:
+        """How far commands go. Raises ValueError."""
+        fallback = _destination(self.endpoint, ("*/*",))
+        found = [_destination(one, one.lanes) for one in self.endpoints]
+        modes = self.modes
+        return GuardedSettings(
+            modes.general,
+            modes.services,
+            self.guards.limits,
+            self.decision_lifetime_s,
+            (*found, fallback),
+        )
+
+    def guarding(self) -> Guarding:
+        """For the ledger."""
+        watch = SettingsWatch(self.guarded, is_required=self.guards.two_persons)
+        return Guarding(self.guards.limits, KillSwitch(self.guards.kill_switch_file), watch)
 
     @property
     def modes(self) -> Modes:
@@ -181,6 +198,13 @@ def check(config: AnalysisConfig) -> None:
             f"{names}"
         )
     _check_url("collector_url", config.collector_url)
+
+
+def _destination(endpoint: EndpointConfig, lanes: tuple[str, ...]) -> Destination:
+    networks = tuple(sorted(endpoint.allowed_networks))
+    return Destination(
+        endpoint.endpoint_id, endpoint.url, tuple(lanes), networks, endpoint.plain_http
+    )
 
 
 def _check_notice(told: NoticeConfig) -> None:

@@ -11,6 +11,8 @@ from analysis import bodies
 from analysis.api import Desk, require_own
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Release
+from analysis.errors import ConflictError
+from analysis.proposals.changes import settings
 from analysis.proposals.policy import Change, ChangeKind
 from analysis.proposals_api import Loosening
 from collector.access.desk import OWNER, Caller
@@ -27,6 +29,7 @@ def add_guards(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening
 
     _add_releases(app, desk, guards, loosening)
     _add_locks(app, desk, guards, loosening)
+    _add_settings(app, desk, guards, loosening)
 
 
 def _add_releases(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening) -> None:
@@ -95,6 +98,26 @@ def _add_locks(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening
                 return waiting
             guards.release_lock(body.environment, signed_by(caller, body.who), body.reason)
             return 200, guards.state()
+
+        return await desk.write(request, work, Scope.ADMIN)
+
+
+def _add_settings(app: FastAPI, desk: Desk, guards: GuardDesk, loosening: Loosening) -> None:
+    @app.post("/api/v1/guards/settings")
+    async def approve(request: Request) -> Response:
+        """Propose that this process may command under the settings it was started with."""
+
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
+            body = bodies.read_settings(raw)
+            own, looser = guards.settings.own, guards.looser()
+            if body.sha256 != own.sha256:
+                raise ConflictError(f"this process runs with the settings {own.sha256}")
+            if not looser:
+                raise ConflictError(f"the settings {own.sha256} hold nothing back")
+            change = settings(own, looser)
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            assert waiting is not None, "settings hold nothing back where one person is enough"
+            return waiting
 
         return await desk.write(request, work, Scope.ADMIN)
 

@@ -162,6 +162,7 @@ class LedgerMetrics(Collector):
             ("locks", "Environments in which nothing is commanded."),
             ("barred", "Releases barred until a person clears them."),
             ("kill_switch", "1 while the kill switch stops every command."),
+            ("settings_not_approved", "1 while settings that nobody approved hold commands."),
         ):
             yield GaugeMetricFamily(f"davylamp_guard_{name}", text, guards[name])
         for name, text, counts in (

@@ -29,7 +29,7 @@ from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.duty import Duty, Term
-from analysis.errors import SecretError, StartError
+from analysis.errors import LedgerUnavailableError, SecretError, StartError
 from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
@@ -251,7 +251,16 @@ def base_url(host: str, port: int) -> str:
 
 
 def _open(config: AnalysisConfig, clock: Clock, addressing: Addressing) -> Ledger:
-    return Ledger.open(config.database_url, clock, addressing, config.guards.guarding())
+    """The ledger; settings that nobody approved are told. Raises StartError."""
+    ledger = Ledger.open(config.database_url, clock, addressing, config.guarding())
+    try:
+        held = ledger.guards.begin()
+    except LedgerUnavailableError as error:
+        ledger.close()
+        raise StartError(str(error)) from error
+    if held is not None:
+        logger.warning("commands are held (settings_not_approved): %s", held)
+    return ledger
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from analysis.decisions import guard_store
 from analysis.decisions.database import Transactions
 from analysis.decisions.guard_store import Guarding, Release
+from analysis.decisions.guards import Guard
 from analysis.decisions.records import Event, Signed
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError
 from telemetry.clock import Clock
@@ -32,16 +34,49 @@ class GuardDesk:
         switch = guarding.kill_switch
         with self._database.read() as connection:
             kept = guard_store.state(connection)
+            if guarding.settings is not None:
+                kept["settings"] = _settings(connection, guarding.settings)
         shown = {"file": str(switch.path), "thrown": switch.thrown("")}
         return {"kill_switch": shown, "limits": asdict(guarding.limits), **kept}
 
+    @property
+    def settings(self) -> SettingsWatch:
+        """Of this process. Raises ConflictError where nobody watches them."""
+        if self._guarding is None or self._guarding.settings is None:
+            raise ConflictError("this ledger is opened without guarded settings")
+        return self._guarding.settings
+
+    def begin(self) -> str | None:
+        """At the start of a process: why its commands are held until two people approve."""
+        with self._database.write() as connection:
+            return self.settings.begin(connection, self._clock.wall_unix_nano())
+
+    def looser(self) -> tuple[str, ...]:
+        """In what this process's settings go beyond what was approved; empty: in nothing."""
+        with self._database.read() as connection:
+            return self.settings.looser(connection)
+
+    def held_by_settings(self) -> bool:
+        """Whether commands wait for an approval of the settings."""
+        return (
+            self._guarding is not None
+            and self._guarding.settings is not None
+            and bool(self.looser())
+        )
+
     def counts(self) -> dict[str, int]:
-        """Locks, barred releases, and 1 while the general kill switch is thrown."""
+        """Locks, barred releases, and 1 each while kill switch or settings hold everything."""
         with self._database.read() as connection:
             locks, barred = guard_store.counts(connection)
         guarding = self._guarding
         thrown = guarding is not None and guarding.kill_switch.thrown("") is not None
-        return {"locks": locks, "barred": barred, "kill_switch": int(thrown)}
+        unapproved = int(self.held_by_settings())
+        return {
+            "locks": locks,
+            "barred": barred,
+            "kill_switch": int(thrown),
+            "settings_not_approved": unapproved,
+        }
 
     def clear(self, release: Release, who: str, reason: str) -> None:
         """End the bar of a release. Raises UnknownRecordError."""
@@ -74,6 +109,18 @@ class GuardDesk:
         with self._database.write() as connection:
             now = self._clock.wall_unix_nano()
             release_lock(connection, environment, Signed.by(who, reason), now)
+
+
+def _settings(connection: Connection, watch: SettingsWatch) -> dict[str, Any]:
+    looser = watch.looser(connection)
+    return {
+        "sha256": watch.own.sha256,
+        "two_persons": watch.is_required,
+        "is_approved": not looser,
+        "looser": list(looser),
+        "held": str(Guard.SETTINGS_NOT_APPROVED) if looser else None,
+        **watch.own.to_json(),
+    }
 
 
 def clear(connection: Connection, release: Release, by: Signed, now_unix_nano: int) -> None:

@@ -19,6 +19,7 @@ from analysis.decisions.guards import (
 )
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.records import Decision, Declaration, Event
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.decisions.states import Action
 from analysis.decisions.tables import barred_digests, decisions, environment_locks, known_good
 from analysis.decisions.timeline import add_event, list_statuses
@@ -37,11 +38,14 @@ class Guarding:
 
     limits: GuardLimits
     kill_switch: KillSwitch
+    #: Of the process that commands; None: nobody asks who approved its settings.
+    settings: SettingsWatch | None = None
 
     def refusals(self, connection: Connection, wish: Wish, now: int) -> tuple[Refusal, ...]:
         """What holds ``wish``, by facts of this transaction."""
         switch = self.kill_switch.thrown(wish.service)
-        facts = read_facts(connection, wish, self.limits, switch, now)
+        unapproved = None if self.settings is None else self.settings.refusal(connection)
+        facts = read_facts(connection, wish, self.limits, (switch, unapproved), now)
         return refusals(wish, facts, self.limits, now)
 
 
@@ -55,9 +59,13 @@ class Release:
 
 
 def read_facts(
-    connection: Connection, wish: Wish, limits: GuardLimits, kill_switch: str | None, now: int
+    connection: Connection,
+    wish: Wish,
+    limits: GuardLimits,
+    held: tuple[str | None, str | None],
+    now: int,
 ) -> GuardFacts:
-    """All that the rules ask about."""
+    """All that the rules ask about. ``held``: by the kill switch, by the settings."""
     bars = barred_digests.c
     longest_s = max(limits.service_window_s, limits.storm_window_s)
     own = (bars.environment == wish.environment) & (bars.service == wish.service)
@@ -78,7 +86,8 @@ def read_facts(
     )
     locks = connection.execute(select(environment_locks)).all()
     return GuardFacts(
-        kill_switch=kill_switch,
+        kill_switch=held[0],
+        unapproved=held[1],
         locks={row.environment: row.reason for row in locks},
         barred={
             row.digest: row.reason

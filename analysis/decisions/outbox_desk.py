@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -72,19 +72,26 @@ class OutboxDesk:
         Per lane one is under way, endpoints take turns. It goes before everybody else who waits to
         write: a command is waiting.
         """
-        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, busy or Busy())
         with self._database.write(is_urgent=True) as connection:
+            free = self._allowed(connection, busy or Busy())
+            want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, free)
             expired = outbox.expire(connection, now_unix_nano)
             return Taken(expired, tuple(outbox.lease_due(connection, want, _token)))
 
     def next_due_unix_nano(self, busy: Busy | None = None) -> int | None:
         """When the earliest unleased delivery is due (or ends), or None."""
         with self._database.read() as connection:
-            return outbox.next_due(connection, busy or Busy())
+            return outbox.next_due(connection, self._allowed(connection, busy or Busy()))
 
     def stopped(self, service: str) -> str | None:
         """Why no command about ``service`` may be sent, or None. Works without the database."""
         return None if self._guarding is None else self._guarding.kill_switch.thrown(service)
+
+    def _allowed(self, connection: Connection, busy: Busy) -> Busy:
+        """Also without room: endpoints that nobody approved; what waits for them stays queued."""
+        settings = None if self._guarding is None else self._guarding.settings
+        held = () if settings is None else settings.held_endpoints(connection)
+        return replace(busy, room={**busy.room, **dict.fromkeys(held, 0)}) if held else busy
 
     # --- results ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@
                             └─ outbox ── attempts
     events   statuses   slo_points
     barred_digests   known_good   environment_locks   audit (chained) ── audit_head   leaders
-    notices   notice_cursors   proposals
+    notices   notice_cursors   proposals   approved_settings
     kayenta_objects
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
@@ -350,6 +350,17 @@ notice_cursors = Table(
     Column("endpoint_id", String(64), primary_key=True),
     # The newest event of the timeline that was looked at for this endpoint.
     Column("event_id", BigInteger, nullable=False),
+)
+
+approved_settings = Table(
+    "approved_settings",
+    metadata,
+    # The newest are in force.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("settings_json", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("unix_nano", BigInteger, nullable=False),
 )
 
 proposals = Table(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import orjson
 from sqlalchemy import Connection
 
-from analysis.decisions import correction_store, guard_desk, guard_store, override_store
+from analysis.decisions import (
+    correction_store,
+    guard_desk,
+    guard_store,
+    override_store,
+    settings_store,
+)
 from analysis.decisions.correction_store import Exclusion, read_when
 from analysis.decisions.guard_store import Release
+from analysis.decisions.guarded_settings import GuardedSettings
 from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.override_store import Suspension
 from analysis.decisions.records import Signed
@@ -53,10 +61,12 @@ class Changes:
                 override_store.suspend(connection, read_suspension(change), by, now_unix_nano)
             case ChangeKind.EXCLUDE_TIME:
                 correction_store.exclude(connection, read_exclusion(change), by, now_unix_nano)
+            case ChangeKind.APPROVE_SETTINGS:
+                settings_store.approve(connection, read_settings(change), by, now_unix_nano)
 
     def applied(self, change: Change) -> None:
         """After the commit: what waits for work is told of it."""
-        if change.kind is ChangeKind.REPLAY_COMMAND:
+        if change.kind in (ChangeKind.REPLAY_COMMAND, ChangeKind.APPROVE_SETTINGS):
             self._outbox.wake()
 
     def _about(self, connection: Connection, change: Change, now: int) -> list[int | str]:
@@ -82,6 +92,8 @@ class Changes:
             case ChangeKind.EXCLUDE_TIME:
                 read_exclusion(change).made(Signed.by("a person", "a reason"), now)
                 return []
+            case ChangeKind.APPROVE_SETTINGS:
+                return _unapproved(connection, change)
 
 
 def suspension(asked: Suspension) -> Change:
@@ -104,6 +116,25 @@ def read_exclusion(change: Change) -> Exclusion:
     """The inverse. Raises CorrectionError for a rule that this version does not read."""
     found = orjson.loads(change.what)
     return Exclusion(read_when(found), tuple(found["objectives"]), found["category"])
+
+
+def settings(asked: GuardedSettings, looser: Sequence[str]) -> Change:
+    """Settings under which a process shall command. ``looser``: in what, for people to read."""
+    what = dumps({"looser": list(looser), "settings": asked.to_json()})
+    return Change(ChangeKind.APPROVE_SETTINGS, "*", "*", what)
+
+
+def read_settings(change: Change) -> GuardedSettings:
+    """The inverse."""
+    return GuardedSettings.from_json(orjson.loads(change.what)["settings"])
+
+
+def _unapproved(connection: Connection, change: Change) -> list[int | str]:
+    number, approved = settings_store.last(connection)
+    asked = read_settings(change)
+    if approved is not None and approved.sha256 == asked.sha256:
+        raise ConflictError(f"the settings {asked.sha256} are approved already")
+    return [number]
 
 
 def _release(change: Change) -> Release:

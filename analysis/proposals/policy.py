@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
+
 from analysis.decisions.records import Signed
 from collector.access.desk import OWNER, Caller
 
@@ -34,6 +36,12 @@ class ChangeKind(StrEnum):
     REPLAY_NOTICE = "replay_notice"
     SUSPEND_POLICY = "suspend_policy"
     EXCLUDE_TIME = "exclude_time"
+    APPROVE_SETTINGS = "approve_settings"
+
+
+_ASKED_AS_JSON: Final = frozenset(
+    {ChangeKind.SUSPEND_POLICY, ChangeKind.EXCLUDE_TIME, ChangeKind.APPROVE_SETTINGS}
+)
 
 
 class ProposalState(StrEnum):
@@ -65,8 +73,15 @@ class Change:
     what: str
 
     @property
+    def about(self) -> dict[str, Any] | None:
+        """``what``, where it is JSON."""
+        return orjson.loads(self.what) if self.kind in _ASKED_AS_JSON else None
+
+    @property
     def title(self) -> str:
         """In words for people."""
+        if self.kind is ChangeKind.APPROVE_SETTINGS:
+            return f"approve settings: {'; '.join((self.about or {})['looser'])}"
         of = f"{self.what} of {self.service} in {self.environment}"
         return {
             ChangeKind.CLEAR_BAR: f"end the bar of {of}",
@@ -145,7 +160,7 @@ class Proposal:
             "kind": str(self.change.kind),
             "environment": self.change.environment,
             "service": self.change.service,
-            "what": self.change.what,
+            "what": self.change.about or self.change.what,
             "title": self.change.title,
             "proposed_by": self.by.words,
             "reason": self.reason,

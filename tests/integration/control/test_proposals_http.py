@@ -175,8 +175,14 @@ async def test_a_dead_command_is_sent_again_by_two(
     ada, bob = token("ada"), token("bob")
     process = start(receiver.url)
     path, found = f"outbox/{letter.webhook_id}", {}
-    while found.get("state") != DeliveryState.DEAD:
-        found = (await ask(process, "GET", path, ada))[1]
+    own = (await ask(process, "GET", "guards", ada))[1]["settings"]["sha256"]
+    _, proposal = await ask(process, "POST", "guards/settings", ada, {**WHO, "sha256": own})
+    assert receiver.requests == [], "nobody has approved this receiver"
+    approve = f"proposals/{proposal['proposal_id']}/approve"
+    assert (await ask(process, "POST", approve, bob, WHO))[0] == 200
+    async with asyncio.timeout(20):
+        while found.get("state") != DeliveryState.DEAD:
+            found = (await ask(process, "GET", path, ada))[1]
     said = partial(command_line, tmp_path, process.port, capsys, helpers.token)
     status, out = await asyncio.to_thread(
         said, "outbox", "replay", letter.webhook_id, "--reason", "mended", shown=ada

@@ -80,6 +80,8 @@ def test_states_need_no_clock_work():
 
 
 def test_every_kind_has_its_words():
-    titles = {replace(CHANGE, kind=kind).title for kind in ChangeKind}
+    what = '{"looser":["the mode is act, it was advise"]}'
+    titles = {replace(CHANGE, kind=kind, what=what).title for kind in ChangeKind}
     assert len(titles) == len(ChangeKind)
-    assert "end the bar of sha256:bbbb of playback in demo" in titles
+    assert "approve settings: the mode is act, it was advise" in titles
+    assert CHANGE.title == "end the bar of sha256:bbbb of playback in demo"

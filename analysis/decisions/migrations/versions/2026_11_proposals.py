@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """One table, which starts empty."""
+    """Both start empty."""
     op.create_table(
         "proposals",
         sa.Column("proposal_id", sa.String(length=64), nullable=False),
@@ -38,3 +38,12 @@ def upgrade() -> None:
         ["ended_unix_nano", "expires_unix_nano"],
     )
     op.create_index(op.f("ix_proposals_created_unix_nano"), "proposals", ["created_unix_nano"])
+    op.create_table(
+        "approved_settings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("settings_json", sa.Text(), nullable=False),
+        sa.Column("approved_by", sa.Text(), nullable=False),
+        sa.Column("unix_nano", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approved_settings")),
+    )
