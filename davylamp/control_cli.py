@@ -63,6 +63,11 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         one = commands.add_parser(name, help=text)
         one.add_argument("environment")
         add_who(one)
+    one = commands.add_parser(
+        "settings", help="propose that commands may be sent under the settings `show` shows"
+    )
+    one.add_argument("sha256", help="as shown, so that it is what you have read")
+    add_who(one)
     log = subparsers.add_parser("audit", help="check the audit log")
     verify = log.add_subparsers(dest="audit_command", required=True).add_parser(
         "verify", help="every row follows from the one before; prints the newest"
@@ -80,7 +85,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if command == "show":
         answer = ask_analysis(settings, "guards")
     else:
-        names = ("environment", "service", "digest", "who", "reason")
+        names = ("environment", "service", "digest", "sha256", "who", "reason")
         body = {name: getattr(options, name) for name in names if hasattr(options, name)}
         answer = ask_analysis(settings, f"guards/{command}", body, options.token_file)
     print(json.dumps(answer, indent=1))

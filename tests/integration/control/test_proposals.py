@@ -20,6 +20,9 @@ from analysis.errors import (
     LedgerFullError,
     UnknownRecordError,
 )
+from analysis.notices.desk import NoticeDesk
+from analysis.notices.formats import Format, Sender
+from analysis.notices.store import Subscription, Told
 from analysis.proposals.changes import Changes, exclusion, read_exclusion, suspension
 from analysis.proposals.desk import ProposalDesk
 from analysis.proposals.policy import (
@@ -251,6 +254,24 @@ def test_a_policy_is_suspended_and_time_excluded_by_two(desks):
     assert desks.audited()[-1][0] == "bob"
     with pytest.raises(BadRequestError):
         desks.proposals.propose(suspension(Suspension("x", "*", now)), ADA, "late")
+
+
+def test_a_notice_is_told_again_by_two(desks, helpers):
+    desk = NoticeDesk(desks.ledger.database, desks.clock)
+    wanted = Subscription(Sender("chat", "http://127.0.0.1:1"), Format.STANDARD, ("decision",))
+    desk.fan_out([wanted])
+    helpers.decide(desks.ledger, desks.clock, 1, "home", mode="advise")
+    desk.fan_out([wanted])
+    row, now = desk.take("chat"), desks.clock.wall_unix_nano()
+    again = Change(ChangeKind.REPLAY_NOTICE, "demo", "home", row.webhook_id)
+    with pytest.raises(ConflictError, match="pending"):
+        desks.proposals.propose(again, ADA, "x")
+    desk.record(row, Told(now, is_delivered=False, due_unix_nano=None, status=410, error="gone"))
+    name = desks.proposals.propose(again, ADA, "mended").proposal_id
+    assert desk.take("chat") is None
+    desks.proposals.approve(name, BOB, "yes")
+    assert desk.take("chat").body == row.body
+    assert desks.audited()[-1][:2] == ("bob", "replayed")
 
 
 def test_the_longest_names_and_reasons_fit(desks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -176,14 +177,17 @@ async def test_a_dead_command_is_sent_again_by_two(
     process = start(receiver.url)
     path, found = f"outbox/{letter.webhook_id}", {}
     own = (await ask(process, "GET", "guards", ada))[1]["settings"]["sha256"]
-    _, proposal = await ask(process, "POST", "guards/settings", ada, {**WHO, "sha256": own})
+    said = partial(command_line, tmp_path, process.port, capsys, helpers.token)
+    words = ("guards", "settings", own, "--reason", "as agreed")
+    status, out = await asyncio.to_thread(said, *words, shown=ada)
+    proposal = json.loads(out)
+    assert (status, proposal["proposed_by"]) == (0, "ada")
     assert receiver.requests == [], "nobody has approved this receiver"
     approve = f"proposals/{proposal['proposal_id']}/approve"
     assert (await ask(process, "POST", approve, bob, WHO))[0] == 200
     async with asyncio.timeout(20):
         while found.get("state") != DeliveryState.DEAD:
             found = (await ask(process, "GET", path, ada))[1]
-    said = partial(command_line, tmp_path, process.port, capsys, helpers.token)
     status, out = await asyncio.to_thread(
         said, "outbox", "replay", letter.webhook_id, "--reason", "mended", shown=ada
     )
