@@ -305,10 +305,16 @@ class Ledger:
             event = Event(at, kind, service, deployment_id, title, detail, about)
             timeline.add_event(connection, event)
 
-    def events(self, from_unix_nano: int, to_unix_nano: int, limit: int = 500) -> list[Event]:
-        """Events of [from, to), newest first."""
+    def events(
+        self,
+        from_unix_nano: int,
+        to_unix_nano: int,
+        limit: int = 500,
+        kinds: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """Events of [from, to), newest first; of every kind unless some are named."""
         with self.database.read() as connection:
-            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit)
+            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit, kinds)
 
     def put_status(self, kind: str, name: str, status: Mapping[str, Any]) -> None:
         """Replace the current status ``name`` of a kind (``slo``, ``anomaly``)."""

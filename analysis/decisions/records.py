@@ -271,7 +271,7 @@ class Event:
     deployment_id: str | None
     title: str
     detail: str
-    #: Of an alert: its labels, whether it fires and whether people are told.
+    #: What programs need of it: an alert's labels and whether people are told, a decision's action.
     about: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -174,7 +174,7 @@ events = Table(
     Column("deployment_id", String(128), nullable=True),
     Column("title", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    # Of an alert: its labels, whether it fires and whether people are told.
+    # What programs need of it, such as an alert's labels.
     Column("about_json", Text, nullable=True),
 )
 

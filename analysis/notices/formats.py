@@ -54,6 +54,8 @@ SEVERITIES: Final = {
     "slo_page": Severity.CRITICAL,
     "slo_ticket": Severity.WARNING,
 }
+#: Those about an objective.
+ALERTS: Final = frozenset({"slo_page", "slo_ticket"})
 #: Kinds that say it is over.
 RESOLVING: Final = frozenset({"confirmed"})
 CONTENT_TYPES: Final = {

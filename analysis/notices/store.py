@@ -21,6 +21,7 @@ from analysis.decisions.tables import canaries, decisions, events, notice_cursor
 from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError, UnknownRecordError
 from analysis.notices.formats import (
+    ALERTS,
     AlertNotice,
     CanaryNotice,
     Format,
@@ -144,7 +145,7 @@ def _enqueue(connection: Connection, to: Subscription, event: Row[Any], now: int
 def _notice(connection: Connection, event: Row[Any]) -> Notice | None:
     """None: an alert of which nobody is to be told, or a canary that is not known any more."""
     words = event.id, event.unix_nano, event.kind, event.title, event.detail
-    if event.about_json is not None:
+    if event.kind in ALERTS:
         about = json.loads(event.about_json)
         if not about["is_told"]:
             return None

@@ -284,7 +284,10 @@ class Fleet:
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
-            self._ledger.record_event("anomaly", anomaly.service, title, detail=anomaly.text)
+            about = {"series": anomaly.name, "is_anomalous": anomaly.is_anomalous}
+            self._ledger.record_event(
+                "anomaly", anomaly.service, title, detail=anomaly.text, about=about
+            )
         self._ledger.put_statuses("slo", {s.objective.name: s.to_json() for s in slos}, only=True)
         states = {f"{s.step.full_name} {s.objective}": s.to_json() for s in self._policy_states}
         self._ledger.put_statuses("policy", states, only=True)

@@ -34,6 +34,8 @@ GLYPHS: Final[Mapping[str, str]] = {
     "silence": "∅",
     "slo_freeze": "❄",
     "slo_correction": "✎",
+    "policy_override": "✎",
+    "cause": "⚡",
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(
