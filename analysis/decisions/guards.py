@@ -23,6 +23,7 @@ class Guard(StrEnum):
     """Which rule refused."""
 
     KILL_SWITCH = "kill_switch"
+    SETTINGS_NOT_APPROVED = "settings_not_approved"
     ENVIRONMENT_LOCK = "environment_lock"
     BARRED = "barred"
     BUDGET_FREEZE = "budget_freeze"
@@ -86,6 +87,8 @@ class GuardFacts:
 
     #: Why the kill switch is thrown; None when it is not.
     kill_switch: str | None
+    #: Why this process's settings may command nothing; None when they may.
+    unapproved: str | None
     #: Locked environment (or ``*``) -> why.
     locks: dict[str, str]
     #: Digests of this service and environment that are barred -> why.
@@ -132,6 +135,8 @@ def refusals(
 def _held(wish: Wish, facts: GuardFacts) -> Iterator[Refusal]:
     if facts.kill_switch is not None:
         yield Refusal(Guard.KILL_SWITCH, f"The kill switch is thrown: {facts.kill_switch}.")
+    if facts.unapproved is not None:
+        yield Refusal(Guard.SETTINGS_NOT_APPROVED, facts.unapproved)
     for name in (ALL_ENVIRONMENTS, wish.environment):
         if name in facts.locks:
             what = "Every environment" if name == ALL_ENVIRONMENTS else f"Environment {name}"

@@ -22,7 +22,7 @@ S = 1_000_000_000
 NOW = 1_700_000_000 * S
 LIMITS = GuardLimits(2, 1, 3, 86_400.0, 1, 2, 600.0)
 WISH = Wish(Action.ROLLBACK, "prod", "playback", "bad", "good", looks=5)
-FACTS = GuardFacts(None, {}, {}, frozenset({"good"}), None, ())
+FACTS = GuardFacts(None, None, {}, {}, frozenset({"good"}), None, ())
 
 
 def past(service="playback", digest="other", ago_s=60.0, environment="prod", **changes):
