@@ -334,7 +334,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         to_text: ToText = None,
         limit: Text = None,
     ) -> Response:
-        """Points of one objective, oldest first."""
+        """Points of one objective, oldest first, and what it was when, newest first."""
 
         def work() -> tuple[int, Any]:
             start, end = params.window(from_text, to_text, desk.clock.wall_unix_nano())
@@ -342,7 +342,11 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
             points = ledger.slo_points(name, start, end, count)
             if not points and name not in ledger.status_names("slo"):
                 raise UnknownRecordError(f"no objective {name!r}")
-            return 200, {"points": [point.to_json() for point in points]}
+            kept = ledger.definitions.generations(name)
+            return 200, {
+                "points": [point.to_json() for point in points],
+                "definitions": [one.to_json() for one in kept],
+            }
 
         return await desk.read(request, work)
 

@@ -98,6 +98,8 @@ class Fleet:
 
     async def start(self) -> None:
         """Know what was on before this process; raises LedgerUnavailableError."""
+        definitions = {one.name: one.definition() for one in self._objectives}
+        await asyncio.to_thread(self._ledger.definitions.note, definitions)
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         kept = await asyncio.to_thread(self._ledger.statuses, "alert")
