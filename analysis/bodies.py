@@ -111,6 +111,29 @@ class CorrectionBody(_Strict):
     recurring: RecurringBody | None = None
 
 
+class OverrideBody(_Strict):
+    """POST /api/v1/slo-policies/overrides; ``step`` is ``<policy>/<step>``."""
+
+    who: Label
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    step: Label
+    objective: Label = "*"
+    expires_unix_nano: UnixNano
+
+
+class CauseBody(_Strict):
+    """POST /api/v1/slo-causes; ``service`` ``*`` is every one."""
+
+    who: Label
+    kind: Literal["chaos", "maintenance", "deploy", "incident"]
+    title: Label
+    service: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63}|\*)$")
+    ] = "*"
+    from_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
+    to_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
+
+
 class WithdrawalBody(_Strict):
     """POST /api/v1/slo-corrections/{correction_id}/withdraw."""
 
@@ -145,6 +168,19 @@ def read_status(raw: bytes) -> StatusBody:
 def read_release(raw: bytes) -> ReleaseBody:
     """A release that a person names. Raises BadRequestError."""
     return _read(ReleaseBody, raw)
+
+
+def read_cause(raw: bytes) -> CauseBody:
+    """Something that may have spent budgets. Raises BadRequestError."""
+    body = _read(CauseBody, raw)
+    if body.to_unix_s <= body.from_unix_s:
+        raise BadRequestError("to_unix_s is not after from_unix_s", accepted="a later end")
+    return body
+
+
+def read_override(raw: bytes) -> OverrideBody:
+    """A step of a policy that a person suspends. Raises BadRequestError."""
+    return _read(OverrideBody, raw)
 
 
 def read_lock(raw: bytes) -> LockBody:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 import telemetry
 from analysis.access import scope_of
+from analysis.alertmanager_api import add_alertmanager
 from analysis.api import Desk, build_app
 from analysis.config import AnalysisConfig, check
 from analysis.corrections_api import add_corrections
@@ -37,6 +38,7 @@ from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
+from analysis.policies_api import add_policies
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
@@ -145,6 +147,8 @@ async def _serve(
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_corrections(app, desk, [one.name for one in rules.objectives])
+        add_policies(app, desk, rules.policies, [one.name for one in rules.objectives])
+        add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()
             server = _Server(_gated(app, access, metrics, config), listener)

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 
-from analysis import params
-from analysis.api import Desk
+from analysis import bodies, params
+from analysis.api import Desk, require_own
+from analysis.decisions.records import Event
 from analysis.errors import (
     AnalysisError,
     BadRequestError,
     LedgerUnavailableError,
     UnknownRecordError,
 )
+from analysis.guards_api import signed_by
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.steps import SECOND_NS
@@ -27,12 +29,17 @@ from analysis.slo.objectives import Objective
 from analysis.slo.openslo.corrections import CorrectionError
 from analysis.slo.openslo.errors import OpenSloError
 from analysis.slo.openslo.time_windows import Period
+from analysis.slo.spend_ledger import KINDS, booked, causes_of
+from collector.access.desk import Caller
 
 Text = Annotated[str | None, Query()]
 FromText = Annotated[str | None, Query(alias="from", description=params.TIME_ACCEPTED)]
 ToText = Annotated[str | None, Query(alias="to", description=params.TIME_ACCEPTED)]
 #: Seconds until everything of a moment has arrived, mostly; later ones come with the next answer.
 SETTLE_S: Final = 5
+#: Causes that began so long before a period are found; lines of the timeline that are read.
+BEFORE_S: Final = 86_400
+MAX_LINES: Final = 10_000
 #: Between these a target says something.
 _TARGETS: Final = "a number from 0.5 to 0.99999"
 
@@ -80,6 +87,15 @@ class Looker:
             raise LedgerUnavailableError(f"the collector cannot be read: {error}") from error
         except CorrectionError as error:
             raise BadRequestError(str(error), accepted="a shorter period") from error
+
+    def timeline(self, period: Period) -> list[Event]:
+        """Lines about causes, newest first, from a while before the period to now. Blocking.
+
+        Told later than it happened is told as well.
+        """
+        since = (period.start_unix_s - BEFORE_S) * SECOND_NS
+        now = self.desk.clock.wall_unix_nano() + 1
+        return self.desk.ledger.events(since, now, MAX_LINES, KINDS)
 
     async def answer(
         self, request: Request, read: Callable[[], Awaitable[Callable[[], Any]]]
@@ -136,6 +152,47 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
             return lambda: what_if(known, past, period, target, now)
 
         return await looker.answer(request, read)
+
+    @app.get("/api/v1/slos/{name}/spend")
+    async def spend(
+        request: Request, name: str, from_text: FromText = None, to_text: ToText = None
+    ) -> Response:
+        """Every bad event booked to a cause of the timeline, or to nothing known."""
+
+        async def read() -> Callable[[], Any]:
+            known = looker.named(name)
+            period = _period(looker, known.window_s, from_text, to_text)
+            past = await looker.past(known, period)
+
+            def compute() -> dict[str, Any]:
+                lines = looker.timeline(period)
+                found = booked(known, past, period, causes_of(reversed(lines), known, period))
+                return found | {"is_timeline_cut": len(lines) == MAX_LINES}
+
+            return compute
+
+        return await looker.answer(request, read)
+
+    @app.post("/api/v1/slo-causes")
+    async def tell(request: Request) -> Response:
+        """Something that may have spent budgets: chaos, maintenance, a deploy, an incident."""
+        desk = looker.desk
+
+        def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
+            body = bodies.read_cause(raw)
+            require_own(caller, body.service, "*")
+            about = {
+                "cause": body.kind,
+                "from_unix_s": body.from_unix_s,
+                "to_unix_s": body.to_unix_s,
+            }
+            who = signed_by(caller, body.who)
+            desk.ledger.record_event(
+                "cause", body.service, body.title, detail=f"told by {who}", about=about
+            )
+            return 201, {**about, "service": body.service, "title": body.title, "who": who}
+
+        return await desk.write(request, work)
 
     @app.get("/api/v1/slo-report")
     async def report(

@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import outbox_cli  # noqa: PLC0415
 
             return outbox_cli.run(options, settings)
+        if options.command == "webhooks":
+            from davylamp import conformance_cli  # noqa: PLC0415
+
+            return conformance_cli.run(options, settings)
         if options.command == "verdict":
             from davylamp import verdict_cli  # noqa: PLC0415
 
@@ -97,6 +101,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         # Not for the processes to load.
         from davylamp import (  # noqa: PLC0415
             canary_cli,
+            conformance_cli,
             control_cli,
             outbox_cli,
             slo_cli,
@@ -110,6 +115,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)
         outbox_cli.add_commands(commands)
+        conformance_cli.add_commands(commands)
         verdict_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     BOTH_BAD = "both_bad"  # INCONCLUSIVE: a common cause, neither promote nor roll back
     BASELINE_BAD = "baseline_bad"  # INCONCLUSIVE: no healthy yardstick
     UNDECIDED_AT_HORIZON = "undecided_at_horizon"  # INCONCLUSIVE
+    BUDGET_POLICY = "budget_policy"  # INCONCLUSIVE: a policy takes it back while a budget burns
     SAMPLE_RATIO_MISMATCH = "sample_ratio_mismatch"  # INVALID
     INCOMPARABLE_LAYOUTS = "incomparable_layouts"  # INVALID
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from analysis.decisions.records import Event
 from analysis.decisions.tables import corrections
 from analysis.decisions.timeline import add_event, dumps
 from analysis.errors import ConflictError, LedgerFullError, UnknownRecordError
-from analysis.slo.correction_book import ScopedCorrection, when_json
+from analysis.slo.correction_book import ScopedCorrection, read_recurring, when_json
 from analysis.slo.openslo.corrections import Correction, Once, Recurring, Withdrawal
 from telemetry.clock import Clock
 
@@ -109,12 +108,7 @@ def read_when(found: Mapping[str, Any]) -> Once | Recurring:
     if once is not None:
         return Once(int(once["from_unix_s"]), int(once["to_unix_s"]))
     assert recurring is not None, "a correction is once or recurring"
-    return Recurring(
-        dt.datetime.fromisoformat(recurring["start_time"]),
-        str(recurring["time_zone"]),
-        int(recurring["duration_s"]),
-        str(recurring["rule"]),
-    )
+    return read_recurring(recurring)
 
 
 def _read(row: Any) -> ScopedCorrection:

@@ -21,8 +21,9 @@ from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.records import Decision, Declaration, Event
 from analysis.decisions.states import Action
 from analysis.decisions.tables import barred_digests, decisions, environment_locks, known_good
-from analysis.decisions.timeline import add_event
+from analysis.decisions.timeline import add_event, list_statuses
 from analysis.errors import ConflictError, UnknownRecordError
+from analysis.slo.budget_policy import PolicyAction
 
 _S: Final = 1_000_000_000
 _AWAITING: Final = frozenset(str(state) for state in AWAITING)
@@ -85,13 +86,14 @@ def read_facts(
             if row.cleared_unix_nano is None
             and (row.environment, row.service) == (wish.environment, wish.service)
         },
+        frozen=frozen(connection, wish.service),
         known_good=frozenset(connection.scalars(good)),
         rollbacks=tuple(_rollback(row) for row in rows if row.decision_id is not None),
     )
 
 
 def admit(connection: Connection, declaration: Declaration, now: int) -> None:
-    """Before a canary is stored: its release is not barred. Raises ConflictError.
+    """Before a canary is stored: its release is not barred, nor frozen. Raises ConflictError.
 
     The baseline of a service's first canary is taken for good; later ones must have been shown
     good, or a person says so.
@@ -103,12 +105,26 @@ def admit(connection: Connection, declaration: Declaration, now: int) -> None:
             f"{release.digest} of {release.service} in {release.environment} is barred:"
             f" {row.reason}; a person clears it (davylamp guards clear)"
         )
+    why = frozen(connection, release.service)
+    if why is not None:
+        raise ConflictError(f"{why}; a person suspends the policy (/api/v1/slo-policies)")
     same = (known_good.c.environment == release.environment) & (
         known_good.c.service == release.service
     )
     if connection.scalar(select(known_good.c.digest).where(same).limit(1)) is None:
         baseline = Release(release.environment, release.service, declaration.baseline.digest)
         add_known_good(connection, baseline, f"baseline of {declaration.deployment_id}", now)
+
+
+def frozen(connection: Connection, service: str) -> str | None:
+    """Why an error-budget policy freezes the service's releases; None when none does."""
+    for one in list_statuses(connection, "policy"):
+        if one["service"] == service and PolicyAction.FREEZE in one["in_force"]:
+            return (
+                f"releases of {service} are frozen by the policy {one['step']} for"
+                f" {one['objective']}: {one['text']}"
+            )
+    return None
 
 
 def committed(

@@ -25,6 +25,7 @@ class Guard(StrEnum):
     KILL_SWITCH = "kill_switch"
     ENVIRONMENT_LOCK = "environment_lock"
     BARRED = "barred"
+    BUDGET_FREEZE = "budget_freeze"
     TARGET_NOT_KNOWN_GOOD = "target_not_known_good"
     DWELL = "dwell"
     RELEASE_LIMIT = "release_limit"
@@ -90,6 +91,8 @@ class GuardFacts:
     barred: dict[str, str]
     #: Digests of this service and environment that a rollback may lead to.
     known_good: frozenset[str]
+    #: Why releases of this service are frozen by an error-budget policy; None when they are not.
+    frozen: str | None
     #: Commanded rollbacks of every environment: within the longest window, those under way, and
     #: those of the wish's own digest.
     rollbacks: tuple[PastRollback, ...]
@@ -108,6 +111,8 @@ def refusals(
 ) -> tuple[Refusal, ...]:
     """Every rule that holds ``wish``; empty means that it may be commanded."""
     found = [*_held(wish, facts), *_barred(wish, facts)]
+    if facts.frozen is not None and wish.action is Action.PROMOTION:
+        found.append(Refusal(Guard.BUDGET_FREEZE, f"{facts.frozen}."))
     if wish.looks < limits.min_looks:
         text = f"{wish.looks} looks were taken; at least {limits.min_looks} come before a command."
         found.append(Refusal(Guard.DWELL, text))

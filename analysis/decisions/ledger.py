@@ -22,6 +22,7 @@ from analysis.decisions.database import Database, Transactions
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox_desk import OutboxDesk
+from analysis.decisions.override_store import OverrideStore
 from analysis.decisions.records import (
     CanaryRecord,
     Decision,
@@ -30,6 +31,7 @@ from analysis.decisions.records import (
     Event,
     SloPoint,
 )
+from analysis.decisions.silence_store import SilenceStore
 from analysis.decisions.states import (
     TERMINAL_CANARY_STATES,
     CanaryState,
@@ -56,6 +58,8 @@ class Ledger:
         self._guarding = guarding
         self.guards = GuardDesk(database, clock, guarding)
         self.corrections = CorrectionStore(database, clock)
+        self.silences = SilenceStore(database, clock)
+        self.overrides = OverrideStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
@@ -293,17 +297,24 @@ class Ledger:
         detail: str = "",
         deployment_id: str | None = None,
         unix_nano: int | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one line to the timeline; without ``unix_nano`` it happened now."""
         at = self._now() if unix_nano is None else unix_nano
         with self.database.write() as connection:
-            event = Event(at, kind, service, deployment_id, title, detail)
+            event = Event(at, kind, service, deployment_id, title, detail, about)
             timeline.add_event(connection, event)
 
-    def events(self, from_unix_nano: int, to_unix_nano: int, limit: int = 500) -> list[Event]:
-        """Events of [from, to), newest first."""
+    def events(
+        self,
+        from_unix_nano: int,
+        to_unix_nano: int,
+        limit: int = 500,
+        kinds: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """Events of [from, to), newest first; of every kind unless some are named."""
         with self.database.read() as connection:
-            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit)
+            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit, kinds)
 
     def put_status(self, kind: str, name: str, status: Mapping[str, Any]) -> None:
         """Replace the current status ``name`` of a kind (``slo``, ``anomaly``)."""

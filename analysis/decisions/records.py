@@ -271,6 +271,8 @@ class Event:
     deployment_id: str | None
     title: str
     detail: str
+    #: What programs need of it: an alert's labels and whether people are told, a decision's action.
+    about: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {

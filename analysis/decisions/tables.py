@@ -174,6 +174,8 @@ events = Table(
     Column("deployment_id", String(128), nullable=True),
     Column("title", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    # What programs need of it, such as an alert's labels.
+    Column("about_json", Text, nullable=True),
 )
 
 statuses = Table(
@@ -209,6 +211,34 @@ corrections = Table(
     Column("when_json", Text, nullable=False),
     # Never deleted: withdrawn by somebody, for a reason.
     Column("withdrawn_json", Text, nullable=True),
+)
+
+policy_overrides = Table(
+    "policy_overrides",
+    metadata,
+    Column("override_id", String(64), primary_key=True),
+    # <policy>/<step>
+    Column("step", String(200), nullable=False),
+    # * = any
+    Column("objective", String(200), nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger, nullable=False),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("silence_id", String(64), primary_key=True),
+    Column("starts_unix_nano", BigInteger, nullable=False),
+    Column("ends_unix_nano", BigInteger, nullable=False),
+    Column("updated_unix_nano", BigInteger, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("comment", Text, nullable=False),
+    # [[name, operator, value], ...]
+    Column("matchers_json", Text, nullable=False),
+    Column("recurring_json", Text, nullable=True),
 )
 
 barred_digests = Table(
@@ -299,7 +329,9 @@ notices = Table(
     Column("endpoint_id", String(64), nullable=False),
     Column("event_id", BigInteger, nullable=False),
     Column("kind", String(32), nullable=False),
-    Column("deployment_id", ForeignKey("canaries.deployment_id"), nullable=False),
+    # Of what it tells; the second is none for an alert of an objective.
+    Column("subject", String(256), nullable=False),
+    Column("deployment_id", ForeignKey("canaries.deployment_id"), nullable=True),
     # As sent at every attempt, but for a routing key, which is never stored.
     Column("body", LargeBinary, nullable=False),
     Column("state", String(16), nullable=False),

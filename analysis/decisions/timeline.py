@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from analysis.decisions import audit
 from analysis.decisions.records import Event, SloPoint
@@ -19,7 +19,7 @@ EVENTS_KEPT_S: Final = 90 * 86_400
 #: Points of one SLO's history older than this are dropped as new ones come.
 SLO_HISTORY_S: Final = 45 * 86_400
 #: Events that change nothing we answer for; every other one is a row of the audit log as well.
-NOT_AUDITED: Final = frozenset({"slo_alert", "anomaly"})
+NOT_AUDITED: Final = frozenset({"slo_page", "slo_ticket", "anomaly"})
 
 
 def dumps(value: Any) -> str:
@@ -39,6 +39,7 @@ def add_event(connection: Connection, event: Event, actor: str = audit.SELF) -> 
             deployment_id=event.deployment_id,
             title=event.title[:MAX_TITLE_CHARS],
             detail=event.detail[:MAX_DETAIL_CHARS],
+            about_json=None if event.about is None else dumps(event.about),
         )
     )
     if event.kind not in NOT_AUDITED:
@@ -49,19 +50,29 @@ def add_event(connection: Connection, event: Event, actor: str = audit.SELF) -> 
 
 
 def list_events(
-    connection: Connection, from_unix_nano: int, to_unix_nano: int, limit: int
+    connection: Connection,
+    from_unix_nano: int,
+    to_unix_nano: int,
+    limit: int,
+    kinds: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Events of [from, to), newest first."""
+    """Events of [from, to), newest first; of every kind unless some are named."""
     query = (
         select(events)
         .where(events.c.unix_nano >= from_unix_nano, events.c.unix_nano < to_unix_nano)
         .order_by(events.c.unix_nano.desc(), events.c.id.desc())
         .limit(limit)
     )
-    return [
-        Event(row.unix_nano, row.kind, row.service, row.deployment_id, row.title, row.detail)
-        for row in connection.execute(query)
-    ]
+    if kinds is not None:
+        query = query.where(events.c.kind.in_(kinds))
+    return [_event(row) for row in connection.execute(query)]
+
+
+def _event(row: Row[Any]) -> Event:
+    about = None if row.about_json is None else orjson.loads(row.about_json)
+    return Event(
+        row.unix_nano, row.kind, row.service, row.deployment_id, row.title, row.detail, about
+    )
 
 
 def put_status(

@@ -8,6 +8,8 @@ Everything about one decision has one key, so that what was opened is closed.
 
 from __future__ import annotations
 
+import abc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -15,14 +17,13 @@ from urllib.parse import quote
 
 import orjson
 
+from analysis.alerts.labels import fingerprint
 from analysis.webhooks.events import rfc3339
 
 MAX_SUMMARY_CHARS: Final = 1_000
 #: What Alertmanager says of an alert that has not ended.
 NO_END: Final = "0001-01-01T00:00:00Z"
 CDEVENTS_VERSION: Final = "0.5.0"
-_FNV_OFFSET: Final = 0xCBF29CE484222325
-_FNV_PRIME: Final = 0x100000001B3
 
 
 class Format(StrEnum):
@@ -50,7 +51,11 @@ SEVERITIES: Final = {
     "dead_letter": Severity.CRITICAL,
     "unconfirmed": Severity.CRITICAL,
     "confirmed": Severity.INFO,
+    "slo_page": Severity.CRITICAL,
+    "slo_ticket": Severity.WARNING,
 }
+#: Those about an objective.
+ALERTS: Final = frozenset({"slo_page", "slo_ticket"})
 #: Kinds that say it is over.
 RESOLVING: Final = frozenset({"confirmed"})
 CONTENT_TYPES: Final = {
@@ -62,35 +67,170 @@ CONTENT_TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """One event of the timeline about a canary's decision, with what it is about."""
+class Notice(abc.ABC):
+    """One event of the timeline, with what it is about; ``*`` is every environment."""
 
     event_id: int
     unix_nano: int
     kind: str
     title: str
     detail: str
-    deployment_id: str
     environment: str
     service: str
-    #: Of the canary's release.
-    version: str
-    digest: str
 
     @property
+    @abc.abstractmethod
+    def subject(self) -> str:
+        """What it is about; notices of one subject go in order."""
+
+    @property
+    @abc.abstractmethod
     def key(self) -> str:
-        """The same for everything about one decision."""
-        return f"davylamp/{self.environment}/{self.service}/{self.deployment_id}"
+        """The same for everything about one decision or alert."""
+
+    @property
+    @abc.abstractmethod
+    def is_resolving(self) -> bool:
+        """Whether it says that it is over."""
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> dict[str, str]:
+        """Of an alert, in Alertmanager's sense."""
+
+    @property
+    @abc.abstractmethod
+    def group(self) -> tuple[str, ...]:
+        """Names of the labels that tell it from others, and never change from opening to end."""
+
+    @property
+    @abc.abstractmethod
+    def path(self) -> str:
+        """Of our API, where there is more."""
+
+    @property
+    @abc.abstractmethod
+    def own_facts(self) -> dict[str, Any]:
+        """What programs read beside kind, severity and words."""
+
+    @property
+    def artifact(self) -> str | None:
+        """Package URL of the release it is about."""
+        return None
 
     @property
     def severity(self) -> Severity:
         """How much it matters."""
         return SEVERITIES[self.kind]
 
+
+@dataclass(frozen=True, slots=True)
+class CanaryNotice(Notice):
+    """About a canary's decision."""
+
+    deployment_id: str
+    #: Of the canary's release.
+    version: str
+    digest: str
+
+    @property
+    def subject(self) -> str:
+        """The canary."""
+        return self.deployment_id
+
+    @property
+    def key(self) -> str:
+        """Of the canary."""
+        return f"davylamp/{self.environment}/{self.service}/{self.deployment_id}"
+
     @property
     def is_resolving(self) -> bool:
         """Whether it says that it is over."""
         return self.kind in RESOLVING
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The severity grows with the trouble."""
+        return {
+            "alertname": "DavylampDecision",
+            "deployment_id": self.deployment_id,
+            "environment": self.environment,
+            "service": self.service,
+            "severity": str(Severity.WARNING if self.is_resolving else self.severity),
+            "version": self.version,
+        }
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Without the severity."""
+        return ("alertname", "deployment_id")
+
+    @property
+    def path(self) -> str:
+        """The canary."""
+        return f"/api/v1/canaries/{self.deployment_id}"
+
+    @property
+    def own_facts(self) -> dict[str, Any]:
+        """The release."""
+        return {
+            "deployment_id": self.deployment_id,
+            "environment": self.environment,
+            "version": self.version,
+            "digest": self.digest,
+        }
+
+    @property
+    def artifact(self) -> str | None:
+        """Such as ``pkg:oci/playback@sha256%3A0b31``."""
+        return f"pkg:oci/{quote(self.service.lower(), safe='')}@{quote(self.digest, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertNotice(Notice):
+    """About an objective whose budget burns, or does so no longer."""
+
+    alert_labels: Mapping[str, str]
+    is_firing: bool
+
+    @property
+    def subject(self) -> str:
+        """The objective and the severity."""
+        parts = (self.alert_labels.get(name) for name in ("slo", "severity", "policy"))
+        return "/".join(["slo", *(one for one in parts if one is not None)])
+
+    @property
+    def key(self) -> str:
+        """Of the alert."""
+        return f"davylamp/{self.subject}"
+
+    @property
+    def is_resolving(self) -> bool:
+        """Whether it says that it is over."""
+        return not self.is_firing
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """As Alertmanager's API shows them."""
+        return dict(self.alert_labels)
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(sorted(self.alert_labels))
+
+    @property
+    def path(self) -> str:
+        """Every number of it explained."""
+        return f"/api/v1/slos/{quote(self.alert_labels['slo'], safe='')}/explain"
+
+    @property
+    def own_facts(self) -> dict[str, Any]:
+        """Its labels and what it does."""
+        return {
+            "labels": self.labels,
+            "status": "firing" if self.is_firing else "resolved",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +261,8 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "severity": str(notice.severity),
         "title": notice.title,
         "detail": notice.detail,
-        "deployment_id": notice.deployment_id,
-        "environment": notice.environment,
         "service": notice.service,
-        "version": notice.version,
-        "digest": notice.digest,
+        **notice.own_facts,
     }
 
 
@@ -165,7 +302,7 @@ def _cd_event(notice: Notice) -> dict[str, Any]:
                 "description": f"{notice.title}. {notice.detail}".strip(),
                 "environment": {"id": notice.environment},
                 "service": {"id": notice.service},
-                "artifactId": _purl(notice),
+                **({} if notice.artifact is None else {"artifactId": notice.artifact}),
             },
         },
         "customData": _facts(notice),
@@ -174,22 +311,9 @@ def _cd_event(notice: Notice) -> dict[str, Any]:
     return _cloud_event(notice, kind, event)
 
 
-def _purl(notice: Notice) -> str:
-    """Package URL of the canary's artifact, such as ``pkg:oci/playback@sha256%3A0b31``."""
-    return f"pkg:oci/{quote(notice.service.lower(), safe='')}@{quote(notice.digest, safe='')}"
-
-
 def _alertmanager(notice: Notice, sender: Sender) -> dict[str, Any]:
-    labels = {
-        "alertname": "DavylampDecision",
-        "deployment_id": notice.deployment_id,
-        "environment": notice.environment,
-        "service": notice.service,
-        "severity": str(Severity.WARNING if notice.is_resolving else notice.severity),
-        "version": notice.version,
-    }
-    # The severity grows with the trouble; what is grouped and closed by must not.
-    group = {name: labels[name] for name in ("alertname", "deployment_id")}
+    labels = notice.labels
+    group = {name: labels[name] for name in notice.group}
     annotations = {"summary": notice.title, "description": notice.detail, "kind": notice.kind}
     status = "resolved" if notice.is_resolving else "firing"
     alert = {
@@ -198,7 +322,7 @@ def _alertmanager(notice: Notice, sender: Sender) -> dict[str, Any]:
         "annotations": annotations,
         "startsAt": rfc3339(notice.unix_nano),
         "endsAt": rfc3339(notice.unix_nano) if notice.is_resolving else NO_END,
-        "generatorURL": f"{sender.analysis_url}/api/v1/canaries/{notice.deployment_id}",
+        "generatorURL": sender.analysis_url + notice.path,
         "fingerprint": fingerprint(group),
     }
     names = ", ".join(f'{name}="{value}"' for name, value in sorted(group.items()))
@@ -216,18 +340,9 @@ def _alertmanager(notice: Notice, sender: Sender) -> dict[str, Any]:
     }
 
 
-def fingerprint(labels: dict[str, str]) -> str:
-    """Prometheus' identity of a label set: FNV-1a (64 bits) over sorted names and values."""
-    number = _FNV_OFFSET
-    for name, value in sorted(labels.items()):
-        for byte in name.encode() + b"\xff" + value.encode() + b"\xff":
-            number = (number ^ byte) * _FNV_PRIME & 0xFFFFFFFFFFFFFFFF
-    return f"{number:016x}"
-
-
 def _pagerduty(notice: Notice, sender: Sender) -> dict[str, Any]:
     action = "resolve" if notice.is_resolving else "trigger"
-    link = f"{sender.analysis_url}/api/v1/canaries/{notice.deployment_id}"
+    link = sender.analysis_url + notice.path
     return {
         "event_action": action,
         "dedup_key": notice.key[:255],

@@ -20,13 +20,23 @@ from analysis.decisions.states import Action, DeliveryState
 from analysis.decisions.tables import canaries, decisions, events, notice_cursors, notices
 from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError, UnknownRecordError
-from analysis.notices.formats import Format, Notice, Sender, render
+from analysis.notices.formats import (
+    ALERTS,
+    AlertNotice,
+    CanaryNotice,
+    Format,
+    Notice,
+    Sender,
+    render,
+)
 
 #: Events turned into rows of one endpoint in one transaction.
 MAX_EVENTS: Final = 200
 #: Rows that are over are kept this long.
 KEPT_S: Final = 30 * 86_400
 MAX_ERROR_CHARS: Final = 500
+#: Objectives are of every environment.
+ANY_ENVIRONMENT: Final = "*"
 #: Those whose trouble is a page; a promotion that goes well is none.
 _PAGERS: Final = frozenset({Format.ALERTMANAGER, Format.PAGERDUTY})
 
@@ -48,7 +58,9 @@ class NoticeRow:
     endpoint_id: str
     event_id: int
     kind: str
-    deployment_id: str
+    #: A canary's id, or ``slo/<objective>/<severity>``.
+    subject: str
+    deployment_id: str | None
     body: bytes
     state: DeliveryState
     created_unix_nano: int
@@ -63,6 +75,7 @@ class NoticeRow:
             "webhook_id": self.webhook_id,
             "endpoint_id": self.endpoint_id,
             "kind": self.kind,
+            "subject": self.subject,
             "deployment_id": self.deployment_id,
             "body": json.loads(self.body),
             "state": str(self.state),
@@ -96,11 +109,7 @@ def _fan_out(connection: Connection, to: Subscription, newest: int, now: int) ->
         return 0
     query = (
         select(events)
-        .where(
-            events.c.id > cursor,
-            events.c.kind.in_(to.kinds),
-            events.c.deployment_id.is_not(None),
-        )
+        .where(events.c.id > cursor, events.c.kind.in_(to.kinds))
         .order_by(events.c.id)
         .limit(MAX_EVENTS)
     )
@@ -121,6 +130,7 @@ def _enqueue(connection: Connection, to: Subscription, event: Row[Any], now: int
             endpoint_id=to.sender.endpoint_id,
             event_id=event.id,
             kind=event.kind,
+            subject=notice.subject,
             deployment_id=event.deployment_id,
             body=render(notice, to.form, to.sender),
             state=str(DeliveryState.PENDING),
@@ -133,6 +143,15 @@ def _enqueue(connection: Connection, to: Subscription, event: Row[Any], now: int
 
 
 def _notice(connection: Connection, event: Row[Any]) -> Notice | None:
+    """None: an alert of which nobody is to be told, or a canary that is not known any more."""
+    words = event.id, event.unix_nano, event.kind, event.title, event.detail
+    if event.kind in ALERTS:
+        about = json.loads(event.about_json)
+        if not about["is_told"]:
+            return None
+        return AlertNotice(
+            *words, ANY_ENVIRONMENT, event.service, about["labels"], is_firing=about["is_firing"]
+        )
     query = select(canaries.c.declaration_json).where(
         canaries.c.deployment_id == event.deployment_id
     )
@@ -140,15 +159,11 @@ def _notice(connection: Connection, event: Row[Any]) -> Notice | None:
     if found is None:
         return None
     declaration = Declaration.from_json(json.loads(found))
-    return Notice(
-        event_id=event.id,
-        unix_nano=event.unix_nano,
-        kind=event.kind,
-        title=event.title,
-        detail=event.detail,
-        deployment_id=declaration.deployment_id,
+    return CanaryNotice(
+        *words,
         environment=declaration.environment,
         service=declaration.service,
+        deployment_id=declaration.deployment_id,
         version=declaration.canary.version,
         digest=declaration.canary.digest,
     )
@@ -162,11 +177,11 @@ def _is_good_news(connection: Connection, event: Row[Any]) -> bool:
 
 
 def take(connection: Connection, endpoint_id: str, now: int) -> NoticeRow | None:
-    """The first row that is due and that no older one about the same canary waits before."""
+    """The first row that is due and that no older one about the same subject waits before."""
     older = notices.alias()
     is_second = exists().where(
         older.c.endpoint_id == notices.c.endpoint_id,
-        older.c.deployment_id == notices.c.deployment_id,
+        older.c.subject == notices.c.subject,
         older.c.state == str(DeliveryState.PENDING),
         older.c.event_id < notices.c.event_id,
     )
@@ -211,7 +226,7 @@ def record(connection: Connection, row: NoticeRow, told: Told) -> None:
         values["due_unix_nano"] = told.due_unix_nano
     connection.execute(update(notices).where(notices.c.webhook_id == row.webhook_id).values(values))
     if state is DeliveryState.DEAD:
-        title = f"{row.endpoint_id} was not told: {row.kind} of {row.deployment_id}"
+        title = f"{row.endpoint_id} was not told: {row.kind} of {row.subject}"
         detail = f"{row.attempts + 1} attempts; the last: {told.status or 'no answer'} {error}"
         event = Event(told.unix_nano, "notice_dead", "", row.deployment_id, title, detail)
         add_event(connection, event)
@@ -255,6 +270,7 @@ def _read(row: Row[Any]) -> NoticeRow:
         endpoint_id=row.endpoint_id,
         event_id=row.event_id,
         kind=row.kind,
+        subject=row.subject,
         deployment_id=row.deployment_id,
         body=row.body,
         state=DeliveryState(row.state),

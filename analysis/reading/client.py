@@ -85,10 +85,18 @@ class CollectorClient:
         step_ns: int,
         matches: Sequence[str],
         group_by: Sequence[str],
+        is_since_last: bool = False,
     ) -> SeriesAnswer:
-        """Events added per group and step; for histograms the observations."""
+        """Events added per group and step; for histograms the observations.
+
+        ``is_since_last``: what a counter gained while nobody heard it counts where it is heard
+        again; otherwise it counts nowhere once the silence is longer than the collector looks back.
+        """
         parameters = _parameters(metric, from_unix_nano, to_unix_nano, step_ns, matches, group_by)
-        return parse_series(await self._get("/api/v1/series", [*parameters, ("agg", "increase")]))
+        parameters.append(("agg", "increase"))
+        if is_since_last:
+            parameters.append(("since_last", "true"))
+        return parse_series(await self._get("/api/v1/series", parameters))
 
     async def instances(
         self, *, from_unix_nano: int, to_unix_nano: int

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from analysis.alerts.book import AlertBook, News, burning, held_by_policies, read_alert
 from analysis.anomaly.signals import Signal, SignalsConfig
 from analysis.anomaly.watch import AnomalyEdge, AnomalyState, AnomalyWatch
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.records import SloPoint
+from analysis.decisions.override_store import Override
+from analysis.decisions.records import Declaration, SloPoint
 from analysis.reading.answers import SeriesAnswer
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
@@ -25,10 +27,17 @@ from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
+from analysis.slo.budget_policy import (
+    PolicyAction,
+    PolicyBook,
+    PolicyStep,
+    StepState,
+    Watched,
+)
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
-from analysis.slo.tracker import AlertEdge, SloStatus, SloTracker
+from analysis.slo.tracker import SloStatus, SloTracker
 from telemetry.clock import Clock
 
 logger = logging.getLogger("analysis.fleet")
@@ -58,6 +67,7 @@ class Fleet:
         config: RunnerConfig,
         *,
         objectives: Sequence[Objective],
+        policies: Sequence[PolicyStep],
         signals: SignalsConfig,
     ) -> None:
         self._client = client
@@ -77,6 +87,10 @@ class Fleet:
         url = config.alertmanager_url
         self._alertmanager = AlertmanagerClient(url) if url else None
         self._telling: asyncio.Future[bool] | None = None
+        self._alerts = AlertBook()
+        self._steps = tuple(policies)
+        self._policies = PolicyBook(())
+        self._policy_states: tuple[StepState, ...] = ()
         self._frozen: frozenset[str] = frozenset()
         self.is_caught_up = False
 
@@ -84,6 +98,10 @@ class Fleet:
         """Know what was on before this process; raises LedgerUnavailableError."""
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
+        kept = await asyncio.to_thread(self._ledger.statuses, "alert")
+        self._alerts = AlertBook(read_alert(one) for one in kept)
+        known = await asyncio.to_thread(self._ledger.statuses, "policy")
+        self._policies = PolicyBook(self._steps, known)
         firing = {status["name"]: _firing(status) for status in slos}
         self._frozen = frozenset(s["name"] for s in slos if s.get("alerts_frozen", False))
         self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
@@ -102,6 +120,18 @@ class Fleet:
             _Question(metric, keys, since)
             for metric, keys in _attributes(self._objectives, self._signals).items()
         ]
+
+    def take_back(self, canary: Declaration) -> str | None:
+        """Why a policy takes the canary back; only one that began to hold after the canary did."""
+        for one in self._policy_states:
+            is_later = (one.since_unix_nano or 0) >= canary.started_unix_nano
+            if (
+                one.service == canary.service
+                and PolicyAction.ROLL_BACK in one.in_force
+                and is_later
+            ):
+                return f"{one.step.full_name} for {one.objective}: {one.text}."
+        return None
 
     async def tick(self) -> None:
         """Take what is new and publish how everything stands; a failed reading is no data."""
@@ -131,6 +161,7 @@ class Fleet:
             step_ns=self._step_ns,
             matches=(),
             group_by=question.group_by,
+            is_since_last=True,
         )
         until = fleet_closed_until(
             start,
@@ -187,20 +218,32 @@ class Fleet:
 
     async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
         corrections = await asyncio.to_thread(self._ledger.corrections.in_force, now)
-        found = [
-            tracker.evaluate(now, self._excluded(tracker.objective, now, corrections))
-            for tracker in self._trackers
+        silences = await asyncio.to_thread(self._ledger.silences.not_over, now)
+        overrides = await asyncio.to_thread(self._ledger.overrides.in_force, now)
+        spans = [self._excluded(one.objective, now, corrections) for one in self._trackers]
+        slos = [
+            tracker.evaluate(now, excluded)
+            for tracker, excluded in zip(self._trackers, spans, strict=True)
         ]
-        slos = [status for status, _ in found]
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
             self._point_due_unix_nano = now + round(self._config.slo_history_interval_s * SECOND_NS)
-        alerts = [(status, edge) for status, news in found for edge in news]
-        await asyncio.to_thread(self._store, slos, alerts, edges, with_points=with_points)
+        self._policy_states = self._policies.take(
+            [
+                Watched(one.objective.name, one.objective.service, one.view(excluded))
+                for one, excluded in zip(self._trackers, spans, strict=True)
+            ],
+            lambda step, objective: _overriding(overrides, step, objective),
+            now,
+        )
+        firing = burning(slos) + held_by_policies(slos, self._policy_states)
+        calm = {one.objective.name: one.summary for one in slos}
+        news = self._alerts.take(firing, silences, now, calm)
+        await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
-            self._telling = asyncio.ensure_future(self._alertmanager.tell(slos, now))
+            self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))
 
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
@@ -213,17 +256,25 @@ class Fleet:
     def _store(
         self,
         slos: Sequence[SloStatus],
-        alerts: Sequence[tuple[SloStatus, AlertEdge]],
+        news: Sequence[News],
         edges: Sequence[AnomalyEdge],
         *,
         with_points: bool,
     ) -> None:
         """Blocking; events first, so that a status never shows what the timeline does not know."""
-        for status, edge in alerts:
-            word = "burns" if edge.is_firing else "no longer burns"
-            title = f"{edge.severity}: the budget of {status.objective.display_name!r} {word}"
-            service = status.objective.service
-            self._ledger.record_event("slo_alert", service, title, detail=edge.text)
+        for one in news:
+            alert = one.alert
+            self._ledger.record_event(
+                f"slo_{alert.labels['severity']}",
+                alert.labels["service"],
+                one.title,
+                detail=alert.summary,
+                about={
+                    "labels": alert.labels,
+                    "is_firing": alert.is_firing,
+                    "is_told": alert.is_told,
+                },
+            )
         for status in freeze_changes(self._frozen, slos):
             title = f"the alerts of {status.objective.display_name!r} "
             title += "freeze: no data" if status.is_frozen else "follow the data again"
@@ -233,13 +284,25 @@ class Fleet:
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
-            self._ledger.record_event("anomaly", anomaly.service, title, detail=anomaly.text)
+            about = {"series": anomaly.name, "is_anomalous": anomaly.is_anomalous}
+            self._ledger.record_event(
+                "anomaly", anomaly.service, title, detail=anomaly.text, about=about
+            )
         self._ledger.put_statuses("slo", {s.objective.name: s.to_json() for s in slos}, only=True)
+        states = {f"{s.step.full_name} {s.objective}": s.to_json() for s in self._policy_states}
+        self._ledger.put_statuses("policy", states, only=True)
+        alerts = {one.fingerprint: one.to_json() for one in self._alerts.alerts}
+        self._ledger.put_statuses("alert", alerts, only=True)
         anomalies = {one.name: one.to_json() for one in self._watch.series}
         self._ledger.put_statuses("anomaly", anomalies, only=True)
         if with_points:
             for status in slos:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
+
+
+def _overriding(overrides: Sequence[Override], step: PolicyStep, objective: str) -> str | None:
+    found = [one for one in overrides if one.is_about(step.full_name, objective)]
+    return f"{found[0].author}: {found[0].reason}" if found else None
 
 
 def freeze_changes(frozen: frozenset[str], slos: Sequence[SloStatus]) -> list[SloStatus]:

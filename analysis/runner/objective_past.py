@@ -39,6 +39,7 @@ async def read_past(
             step_ns=step_ns,
             matches=(),
             group_by=(objective.total.attribute,),
+            is_since_last=True,
         )
         for step in steps_of(answer, from_unix_nano + count * step_ns):
             found = failures_by_split(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,13 +52,27 @@ def when_json(when: Once | Recurring) -> dict[str, Any]:
     if isinstance(when, Once):
         span = {"from_unix_s": when.start_unix_s, "to_unix_s": when.end_unix_s}
         return {"once": span, "recurring": None}
-    rule = {
+    return {"once": None, "recurring": recurring_json(when)}
+
+
+def recurring_json(when: Recurring) -> dict[str, Any]:
+    """As the API takes it; ``read_recurring`` reads it back."""
+    return {
         "start_time": when.start_time.isoformat(),
         "time_zone": when.time_zone,
         "duration_s": when.duration_s,
         "rule": when.rule,
     }
-    return {"once": None, "recurring": rule}
+
+
+def read_recurring(found: Mapping[str, Any]) -> Recurring:
+    """Raises CorrectionError, KeyError, TypeError or ValueError."""
+    return Recurring(
+        dt.datetime.fromisoformat(found["start_time"]),
+        str(found["time_zone"]),
+        int(found["duration_s"]),
+        str(found["rule"]),
+    )
 
 
 def excluded_spans(

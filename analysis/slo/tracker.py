@@ -1,4 +1,4 @@
-"""One objective over time: slices in, status and alert edges out.
+"""One objective over time: slices in, status out.
 
 Missing data neither fires nor ends an alert: while nothing is heard the state is ``no_data`` and
 what was firing stays so, as last seen.
@@ -13,13 +13,17 @@ from typing import Any, Final
 
 from analysis.slo.budget import ErrorBudget, error_budget
 from analysis.slo.burn_rate import BurnState, evaluate
-from analysis.slo.objectives import SEVERITIES, Objective
+from analysis.slo.objectives import Objective
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.forecast import ExhaustionForecast, forecast
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.sliced_counts import SlicedCounts
 
 #: Less of the window seen than this is a gap, and said so beside every number.
 COVERED_MIN_RATIO: Final = 0.9
+#: A forecast goes by the last thirtieth of the window (a day of a month), in so many parts at most.
+FORECAST_SHARE: Final = 30
+FORECAST_PARTS: Final = 48
 
 
 class SloState(StrEnum):
@@ -28,15 +32,6 @@ class SloState(StrEnum):
     OK = "ok"
     BURNING = "burning"  # at least one alert fires
     NO_DATA = "no_data"  # nothing was heard lately, or nothing ever happened
-
-
-@dataclass(frozen=True, slots=True)
-class AlertEdge:
-    """An alert of one severity began or ended."""
-
-    severity: str
-    is_firing: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +96,47 @@ def _burn_json(burn: BurnState) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SpendView:
+    """How the budget was spent lately; says nothing while nobody reports or nothing happened."""
+
+    objective: Objective
+    counts: SlicedCounts
+    status: SloStatus | None
+    excluded: tuple[Period, ...]
+
+    @property
+    def remaining_ratio(self) -> float | None:
+        """Share of the budget that is left; negative when it is overspent."""
+        if self.status is None or self.status.is_frozen:
+            return None
+        return self.status.budget.remaining_ratio
+
+    def spent_ratio(self, within_s: int) -> float | None:
+        """Share of the budget that the last seconds used."""
+        end = self.counts.end_unix_s
+        if self.remaining_ratio is None or end is None:
+            return None
+        return self._used(within_s, end)
+
+    def forecast(self, confidence: float) -> ExhaustionForecast | None:
+        """From the last thirtieth of the window, in ``FORECAST_PARTS`` parts."""
+        end, left = self.counts.end_unix_s, self.remaining_ratio
+        slices = self.objective.window_s // FORECAST_SHARE // self.counts.slice_s
+        if left is None or end is None or slices < 1:
+            return None
+        part_s = -(-slices // FORECAST_PARTS) * self.counts.slice_s
+        parts = slices * self.counts.slice_s // part_s
+        used = [self._used(part_s, end - number * part_s) for number in reversed(range(parts))]
+        return forecast(used, part_s, left, confidence)
+
+    def _used(self, within_s: int, end_unix_s: int) -> float:
+        assert self.status is not None, "asked before"
+        total = self.status.budget.total
+        bad = self.counts.window(within_s, end_unix_s, self.excluded).bad
+        return bad / (total * self.objective.budget_ratio)
+
+
 class SloTracker:
     """``stale_after_s``: older data than this is no data. ``firing``: alerts known to be on."""
 
@@ -127,10 +163,8 @@ class SloTracker:
         """Add one slice that was reported for. Raises SloInputError."""
         self._counts.add(start_unix_s, good, bad)
 
-    def evaluate(
-        self, now_unix_nano: int, excluded: Sequence[Period] = ()
-    ) -> tuple[SloStatus, tuple[AlertEdge, ...]]:
-        """The status now, and the alerts that began or ended since the last evaluation.
+    def evaluate(self, now_unix_nano: int, excluded: Sequence[Period] = ()) -> SloStatus:
+        """Where it stands now.
 
         ``excluded``: spans that do not count (``correction_book``). To an alert they are time
         without failures.
@@ -139,7 +173,7 @@ class SloTracker:
         before = self._status
         if end is None or now_unix_nano * 1e-9 - end > self._stale_after_s:
             self._status = self._frozen(before, now_unix_nano)
-            return self._status, ()
+            return self._status
         objective = self.objective
         burns = tuple(
             evaluate(
@@ -169,9 +203,12 @@ class SloTracker:
             _summary(objective, budget, burns),
         )
         self._status = status
-        edges = tuple(_edges(self._firing, status))
         self._firing = status.firing
-        return status, edges
+        return status
+
+    def view(self, excluded: Sequence[Period] = ()) -> SpendView:
+        """What budget policies ask, of the newest evaluation."""
+        return SpendView(self.objective, self._counts, self._status, tuple(excluded))
 
     def _frozen(self, before: SloStatus | None, now_unix_nano: int) -> SloStatus:
         end = self._counts.end_unix_s
@@ -203,14 +240,6 @@ class SloTracker:
             )
             for window in self.objective.policy.windows
         )
-
-
-def _edges(was_firing: frozenset[str], status: SloStatus) -> list[AlertEdge]:
-    return [
-        AlertEdge(severity, severity in status.firing, status.summary)
-        for severity in SEVERITIES
-        if (severity in status.firing) != (severity in was_firing)
-    ]
 
 
 def _data_state(budget: ErrorBudget) -> DataState:

@@ -29,13 +29,17 @@ GLYPHS: Final[Mapping[str, str]] = {
     "expired": "⌛",
     "unconfirmed": "?",
     "anomaly": "≋",
-    "slo_alert": "!",
+    "slo_page": "!",
+    "slo_ticket": "!",
+    "silence": "∅",
     "slo_freeze": "❄",
     "slo_correction": "✎",
+    "policy_override": "✎",
+    "cause": "⚡",
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(
-    {"canary_declared", "verdict", "completed", "confirmed", "anomaly", "slo_alert"}
+    {"canary_declared", "verdict", "completed", "confirmed", "anomaly", "slo_page", "slo_ticket"}
 )
 NO_EVENTS: Final = Message(
     "Nothing happened in this window.",

@@ -285,8 +285,9 @@ class Stage:
         self.runner: Runner | None = None
         self.client: CollectorClient | None = None
 
-    async def new_runner(self, **changes) -> Runner:
+    async def new_runner(self, policy_path: str = "") -> Runner:
         """A runner as a fresh process would make it: it knows what the ledger knows."""
+        config = replace(RUNNER, budget_policy_path=policy_path)
         if self.client is not None:
             await self.client.close()
         self.client = CollectorClient(self.collector.url, RUNNER.reading)
@@ -296,8 +297,8 @@ class Stage:
             self.client,
             Feedback(quiet_telemetry()),
             self.clock,
-            RUNNER,
-            rules=load_rules(RUNNER, self.canary_config_path),
+            config,
+            rules=load_rules(config, self.canary_config_path),
             modes=Modes("act", {}),
             confirm_timeout_s=60.0,
         )

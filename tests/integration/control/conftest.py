@@ -281,10 +281,22 @@ def start_process(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shared_process(tmp_path_factory):
+def shared_folder(tmp_path_factory):
+    """Of the module's processes."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def start_shared(shared_folder):
+    """Processes that live as long as the module's tests."""
+    with processes(shared_folder) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_process(start_shared):
     """One process for all tests of a module that leave nothing behind."""
-    with processes(tmp_path_factory.mktemp("shared")) as start:
-        yield start("http://127.0.0.1:9/nobody")
+    return start_shared("http://127.0.0.1:9/nobody")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.config import EndpointConfig
+from analysis.config import EndpointConfig, NoticeConfig
 from analysis.server import run
 from collector.access.config import AccessConfig
 from davylamp.config import analysis_config, load_settings
@@ -25,7 +25,17 @@ def main(raw: dict[str, Any]) -> int:
     tokens = AccessConfig(
         raw.pop("tokens_required", False), token_file.with_name("tokens.json"), token_file
     )
-    return run(replace(config, **{**nobody, **raw, "endpoint": endpoint, "access": tokens}))
+    told = tuple(
+        NoticeConfig(
+            **{**one, "secret_file": endpoint.secret_file, "kinds": tuple(one["kinds"])},
+        )
+        for one in raw.pop("notices", ())
+    )
+    if "budget_policy_path" in raw:
+        path = raw.pop("budget_policy_path")
+        raw["runner"] = replace(config.runner, budget_policy_path=path)
+    given = {"endpoint": endpoint, "access": tokens, "notices": told}
+    return run(replace(config, **{**nobody, **raw, **given}))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,36 @@ def test_who_is_not_reached_is_on_the_timeline_and_can_be_told_again(desk, ledge
         desk.replay("msg_nobody", "ada", "x")
 
 
+def test_alerts_of_objectives_are_told_unless_silenced(desk, ledger, clock):
+    """Pages and tickets by their kinds, an end after its beginning, what is silenced to nobody."""
+    wanted = [subscription("pager", Format.PAGERDUTY, ("slo_page",))]
+    wanted += [subscription("chat", Format.ALERTMANAGER, ("slo_page", "slo_ticket"))]
+    desk.fan_out(wanted)
+    for kind, slo, is_firing, is_told in (
+        ("slo_page", "starts", True, True),
+        ("slo_ticket", "starts", True, True),
+        ("slo_page", "home", True, False),
+        ("slo_page", "starts", False, True),
+    ):
+        labels = {"alertname": "SloBurnRate", "slo": slo, "service": "playback"}
+        labels["severity"] = kind.removeprefix("slo_")
+        about = {"labels": labels, "is_firing": is_firing, "is_told": is_told}
+        ledger.record_event(kind, "playback", "The budget burns", detail="x", about=about)
+        clock.advance(1)
+    assert desk.fan_out(wanted) == 5
+    row = desk.take("pager")
+    assert (row.subject, row.deployment_id) == ("slo/starts/page", None)
+    rows = sorted(desk.listed(None, 9), key=lambda one: one.event_id)
+    bodies = [json.loads(one.body) for one in rows]
+    pages = [one for one in bodies if "event_action" in one]
+    assert [one["event_action"] for one in pages] == ["trigger", "resolve"]
+    assert {one["dedup_key"] for one in pages} == {"davylamp/slo/starts/page"}
+    chat = [one for one in bodies if "groupKey" in one]
+    assert [one["status"] for one in chat] == ["firing", "firing", "resolved"]
+    assert chat[0]["groupKey"] == chat[2]["groupKey"] != chat[1]["groupKey"]
+    assert chat[0]["commonLabels"]["slo"] == "starts"
+
+
 def test_a_promotion_that_goes_well_pages_nobody(desk, ledger, helpers, clock):
     """It is told in our own words only."""
     wanted = [subscription(), subscription("pager", Format.PAGERDUTY)]

@@ -13,8 +13,8 @@ import urllib.request
 
 import pytest
 
-from analysis.runner.alertmanager import AlertmanagerClient
-from analysis.slo.alert_book import RESEND_S, RESOLVED_FOR_S, AlertBook
+from analysis.alerts.book import AlertBook
+from analysis.runner.alertmanager import RESEND_S, AlertmanagerClient
 from analysis.slo.objectives import load_objectives, shipped_text
 from analysis.slo.tracker import SloTracker
 
@@ -30,6 +30,7 @@ class Service:
     def __init__(self, now_s):
         _, hour = load_objectives({"objectives.yaml": shipped_text()})
         self.tracker = SloTracker(hour, SLICE_S, 30.0)
+        self.book = AlertBook()
         self.now_s = now_s // SLICE_S * SLICE_S
 
     def feed(self, seconds, good, bad):
@@ -39,7 +40,11 @@ class Service:
         return self.look()
 
     def look(self):
-        return [self.tracker.evaluate(self.now_s * NS)[0]]
+        return self.tracker.evaluate(self.now_s * NS)
+
+    def alerts(self, at_s=None):
+        self.book.take([self.look()], [], (at_s or self.now_s) * NS)
+        return self.book.alerts
 
 
 @pytest.fixture
@@ -91,27 +96,26 @@ def test_alerts_are_taken_resent_and_resolved(alertmanager):
     client = AlertmanagerClient(alertmanager)
     service = Service(int(time.time()) - 3_700)
     service.feed(3_500, 20, 0)
-    slos = service.feed(200, 0, 20)
-    assert "page" in slos[0].firing
-    assert asyncio.run(client.tell(slos, service.now_s * NS))
+    firing = service.feed(200, 0, 20).firing
+    assert "page" in firing
+    assert asyncio.run(client.tell(service.alerts(), service.now_s * NS))
     held = listed(alertmanager)
-    assert held.keys() == slos[0].firing
+    assert held.keys() == firing
     assert held["page"]["labels"]["slo"] == "playback-starts-hour"
     assert "failed in" in held["page"]["annotations"]["summary"]
     first_end = held["page"]["endsAt"]
     # Nobody reports: the alert is frozen, and goes on being sent.
     service.now_s += RESEND_S + SLICE_S
-    frozen = service.look()
-    assert frozen[0].is_frozen
-    assert asyncio.run(client.tell(frozen, service.now_s * NS))
+    assert service.look().is_frozen
+    assert asyncio.run(client.tell(service.alerts(), service.now_s * NS))
     held = listed(alertmanager)
-    assert held.keys() == slos[0].firing
+    assert held.keys() == firing
     assert held["page"]["endsAt"] > first_end
     service.now_s -= RESEND_S + SLICE_S
-    healthy = service.feed(900, 2_000, 0)
-    assert healthy[0].firing == frozenset()
+    assert service.feed(900, 2_000, 0).firing == frozenset()
     # It ends now by the machine's clock, which is the one Alertmanager goes by.
-    assert asyncio.run(client.tell(healthy, int(time.time()) * NS))
+    now_s = int(time.time())
+    assert asyncio.run(client.tell(service.alerts(now_s), now_s * NS))
     assert listed(alertmanager) == {}
 
 
@@ -121,25 +125,6 @@ def test_what_is_not_taken_stays_due():
         client = AlertmanagerClient(f"http://127.0.0.1:{free.getsockname()[1]}")
         service = Service(1_790_000_000)
         service.feed(3_500, 20, 0)
-        slos = service.feed(200, 0, 20)
-        assert not asyncio.run(client.tell(slos, service.now_s * NS))
-        assert not asyncio.run(client.tell(slos, (service.now_s + 1) * NS))
-
-
-def test_ended_alerts_are_sent_for_a_while_and_then_forgotten():
-    book, service = AlertBook(), Service(1_790_000_000)
-    service.feed(3_500, 20, 0)
-    firing = service.feed(200, 0, 20)
-    now = service.now_s * NS
-    book.take(firing, now)
-    assert len(book.due(now)) == len(firing[0].firing)
-    book.sent(now)
-    assert book.due(now + 1) == []
-    assert len(book.due(now + RESEND_S * NS)) == len(firing[0].firing)
-    ended = service.feed(900, 2_000, 0)
-    at = service.now_s * NS
-    book.take(ended, at)
-    (one, *_) = book.due(at)
-    assert one["endsAt"] == book.due(at + NS)[0]["endsAt"]
-    book.take(ended, at + (RESOLVED_FOR_S + 1) * NS)
-    assert book.due(at + (RESOLVED_FOR_S + 1) * NS) == []
+        service.feed(200, 0, 20)
+        assert not asyncio.run(client.tell(service.alerts(), service.now_s * NS))
+        assert not asyncio.run(client.tell(service.alerts(), (service.now_s + 1) * NS))

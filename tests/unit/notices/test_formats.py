@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.notices.formats import SEVERITIES, Format, Notice, Sender, fingerprint, render
+from analysis.alerts.labels import fingerprint
+from analysis.notices.formats import SEVERITIES, CanaryNotice, Format, Sender, render
 
-DECIDED = Notice(
+DECIDED = CanaryNotice(
     event_id=7,
     unix_nano=1_735_689_600_000_000_000,
     kind="decision",

@@ -82,7 +82,7 @@ def test_an_alert_that_fires_says_why_and_agrees_with_the_running_one():
     tracker = SloTracker(OBJECTIVE, SLICE_S, 300)
     for place, (good, bad) in enumerate(zip(past.counts.good, past.counts.bad, strict=True)):
         tracker.take(START_S + place * SLICE_S, int(good), int(bad))
-    status, _ = tracker.evaluate(END_S * 10**9)
+    status = tracker.evaluate(END_S * 10**9)
     assert status.firing == {"page", "ticket"}
     assert [burn.long_burn for burn in status.burns] == [
         alert["long"]["burn_rate"] for alert in found["alerts"]

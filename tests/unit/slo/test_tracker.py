@@ -28,6 +28,7 @@ class Clocked:
         self.tracker = SloTracker(objective, SLICE_S, 120.0, firing)
         self.now_s = 1_800_000_000
         self.edges = []
+        self.firing = firing
         self.status = None
 
     def minutes(self, count, good, bad):
@@ -46,8 +47,10 @@ class Clocked:
             self.look()
 
     def look(self):
-        self.status, edges = self.tracker.evaluate(self.now_s * NS)
-        self.edges += [(edge.severity, edge.is_firing) for edge in edges]
+        self.status = self.tracker.evaluate(self.now_s * NS)
+        for one in sorted(self.status.firing ^ self.firing):
+            self.edges.append((one, one in self.status.firing))
+        self.firing = self.status.firing
         # Strict JSON: no NaN, no infinity, whatever was fed.
         json.dumps(self.status.to_json(), allow_nan=False)
 
