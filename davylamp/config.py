@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from sample_services.config import SamplesConfig
 
 ENV_PREFIX: Final = "DAVYLAMP_"
-_NOT_SETTINGS: Final = frozenset({"DAVYLAMP_REFERENCE_DATA", "DAVYLAMP_CHROMIUM"})
+#: Never a setting: settings are shown in errors.
+_SEALING_KEYS: Final = "DAVYLAMP_SECRET_KEY"
+_NOT_SETTINGS: Final = frozenset({"DAVYLAMP_REFERENCE_DATA", "DAVYLAMP_CHROMIUM", _SEALING_KEYS})
 
 #: Where a program on this machine finds what listens on every address.
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -257,6 +259,7 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
         "database_url": settings.text("analysis", "database_url")
         or f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
         "access": asdict(access_config(settings)),
+        "environment_secret_key": os.environ.get(_SEALING_KEYS, ""),
         "guards": {"kill_switch_file": settings.state_dir / "stop"},
         "endpoint": {
             "endpoint_id": endpoint["endpoint_id"] or settings.text("samples", "endpoint_id"),
