@@ -69,6 +69,11 @@ class Settings:
         return self.state_dir / "secrets" / "tokens.json"
 
     @property
+    def session_key_file(self) -> Path:
+        """The key that seals the sessions of people who have signed in."""
+        return self.state_dir / "secrets" / "session.key"
+
+    @property
     def webhook_secret_file(self) -> Path:
         """The key that signs commands to the deployer."""
         return self.state_dir / "secrets" / "webhook.secret"
@@ -278,8 +283,20 @@ def dashboards_config(settings: Settings) -> DashboardsConfig:
         "collector_url": settings.url("collector", "api_port"),
         "analysis_url": settings.url("analysis", "api_port"),
         "access": asdict(access_config(settings)),
+        "oidc": _sign_in(settings),
     }
     return build(DashboardsConfig, settings.section("dashboards"), "dashboards", derived)
+
+
+def _sign_in(settings: Settings) -> Mapping[str, Any]:
+    analysis, dashboards = settings.section("analysis"), settings.section("dashboards")
+    return {
+        "public_url": dashboards["oidc"]["public_url"] or settings.url("dashboards", "port"),
+        "session_key_file": settings.session_key_file,
+        "secret_key_file": analysis["secret_key_file"],
+        "environment_secret_key": os.environ.get(_SEALING_KEYS, ""),
+        "secrets_must_be_encrypted": analysis["secrets_must_be_encrypted"],
+    }
 
 
 def samples_config(settings: Settings) -> SamplesConfig:

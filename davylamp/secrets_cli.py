@@ -1,6 +1,6 @@
-"""``davylamp secrets``: encrypt the secret files of endpoints, and change the key that does it.
+"""``davylamp secrets``: encrypt the secret files of the settings, and change the key that does it.
 
-Every command works on files, whether or not the analysis runs; it reads them at every attempt. No
+Every command works on files, whether or not anything runs; the processes read them each time. No
 key and no secret is an argument, and none is printed.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analysis.config import AnalysisConfig
 from analysis.webhooks.secret_desk import kind_of
 from collector.access import sealed
 from collector.access.errors import SealedError
@@ -25,11 +25,11 @@ from collector.access.secret_files import (
     read_text,
     write_text,
 )
-from davylamp.config import Settings, analysis_config
+from davylamp.config import Settings, analysis_config, dashboards_config
 from davylamp.errors import DavylampError
 
 _COMMANDS: Final = {
-    "encrypt": "encrypt every secret file of the endpoints that lies there plain",
+    "encrypt": "encrypt every secret file that lies there plain",
     "rotate-key": "make a new key, encrypt every secret file under it, and drop the old key",
     "list": "every secret file, and under which key it is encrypted",
 }
@@ -37,6 +37,29 @@ _COMMANDS: Final = {
 
 class SecretsCommandError(DavylampError):
     """The command cannot be carried out; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Every secret file there is, once, and what opens it."""
+
+    #: Opens plain files too: they are what is to be encrypted.
+    reader: SecretFiles
+    files: tuple[tuple[Path, SecretKind], ...]
+
+    @staticmethod
+    def of(settings: Settings) -> Kept:
+        """Of an installation."""
+        config, sign_in = analysis_config(settings), dashboards_config(settings).oidc
+        endpoints = (config.endpoint, *config.endpoints, *config.notices)
+        found = {one.secret_file: kind_of(one) for one in endpoints}
+        if sign_in.client_secret_file:
+            found[Path(sign_in.client_secret_file)] = SecretKind.OIDC_CLIENT
+        files = config.secret_files
+        return Kept(
+            SecretFiles(files.key_file, files.environment_key),
+            tuple((path, kind) for path, kind in found.items() if path.exists()),
+        )
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,9 +78,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if options.secrets_command == "new-key":
             print(new_key(options.file, os.urandom))
             return 0
-        config = analysis_config(settings)
+        kept = Kept.of(settings)
         work = {"encrypt": encrypt, "list": listed}.get(options.secrets_command)
-        told = work(config) if work is not None else rotate_key(config, os.urandom)
+        told = work(kept) if work is not None else rotate_key(kept, os.urandom)
         for line in told:
             print(line)
     except SealedError as error:
@@ -77,14 +100,14 @@ def new_key(path: Path, draw: Callable[[int], bytes]) -> str:
     )
 
 
-def encrypt(config: AnalysisConfig) -> Iterator[str]:
+def encrypt(kept: Kept) -> Iterator[str]:
     """Encrypt what lies there plain; says what became of every file. Raises SealedError."""
-    reader = _lenient(config)
+    reader = kept.reader
     if not reader.keys():
         raise SecretsCommandError(
             f"there is no key: set secret_key_file in [analysis] or {ENVIRONMENT_KEY}"
         )
-    for path, kind in _files(config):
+    for path, kind in kept.files:
         with locked(path):
             text, key = reader.opened(path, kind)
             how = "now" if key is None else "already"
@@ -92,14 +115,14 @@ def encrypt(config: AnalysisConfig) -> Iterator[str]:
         yield f"{path}: {how} encrypted under {key.key_id}"
 
 
-def rotate_key(config: AnalysisConfig, draw: Callable[[int], bytes]) -> Iterator[str]:
+def rotate_key(kept: Kept, draw: Callable[[int], bytes]) -> Iterator[str]:
     """Encrypt everything under a new key; broken off, it can be run again. Raises SealedError.
 
     The key file holds both keys until every file is encrypted anew, so that a running process can
     open each file at any moment. A key in the environment is not ours to change: everything is
     encrypted under the first of its keys.
     """
-    reader = _lenient(config)
+    reader = kept.reader
     keys = reader.keys()
     if not keys:
         raise SecretsCommandError("there is no key to change; `davylamp secrets new-key` makes one")
@@ -116,7 +139,7 @@ def rotate_key(config: AnalysisConfig, draw: Callable[[int], bytes]) -> Iterator
         )
     else:
         newest = keys[0]
-    for path, kind in _files(config):
+    for path, kind in kept.files:
         with locked(path):
             text, key = reader.opened(path, kind)
             if key is not None:
@@ -132,29 +155,16 @@ def rotate_key(config: AnalysisConfig, draw: Callable[[int], bytes]) -> Iterator
         yield f"{ENVIRONMENT_KEY}: the keys after {newest.key_id} can be taken out"
 
 
-def listed(config: AnalysisConfig) -> Iterator[str]:
+def listed(kept: Kept) -> Iterator[str]:
     """One line a file."""
-    reader = _lenient(config)
-    for path, kind in _files(config):
+    reader = kept.reader
+    for path, kind in kept.files:
         try:
             key = reader.opened(path, kind)[1]
         except SealedError as error:
             yield f"{path}  {kind}  does not open: {error}"
         else:
             yield f"{path}  {kind}  {'plain' if key is None else f'encrypted {key.key_id}'}"
-
-
-def _lenient(config: AnalysisConfig) -> SecretFiles:
-    """Opens plain files too: they are what is to be encrypted."""
-    found = config.secret_files
-    return SecretFiles(found.key_file, found.environment_key)
-
-
-def _files(config: AnalysisConfig) -> Iterable[tuple[Path, SecretKind]]:
-    """Every secret file that exists, once."""
-    endpoints = (config.endpoint, *config.endpoints, *config.notices)
-    found = {one.secret_file: kind_of(one) for one in endpoints}
-    return [(path, kind) for path, kind in found.items() if path.exists()]
 
 
 def _write_keys(path: Path, keys: Iterable[SealingKey]) -> None:

@@ -98,7 +98,7 @@ def test_a_rotation_that_is_broken_off_is_ended_by_the_next(installation, tmp_pa
     assert run(installation, "new-key", str(tmp_path / "key")) == 0
     assert run(installation, "encrypt") == 0
     files, path = opened(installation)
-    found = analysis_config(load_settings([installation], {}))
+    found = secrets_cli.Kept.of(load_settings([installation], {}))
     broken = secrets_cli.rotate_key(found, lambda count: b"n" * count)
     next(broken)
     broken.close()
