@@ -43,6 +43,7 @@ from analysis.metrics import Metrics
 from analysis.webhooks.signing import public_keys, read_secrets
 from collector.access.desk import AccessDesk, Caller
 from collector.access.errors import Forbidden, Unauthenticated
+from collector.access.secret_files import SecretFiles
 from collector.access.tokens import Scope
 from telemetry.clock import Clock
 
@@ -75,6 +76,7 @@ class Desk:
         *,
         access: AccessDesk,
         secret_files: tuple[Path, ...],
+        files: SecretFiles,
         is_alive: Callable[[], bool],
     ) -> None:
         self.ledger = ledger
@@ -83,6 +85,7 @@ class Desk:
         self.is_alive = is_alive
         self._access = access
         self._secret_files = secret_files
+        self._files = files
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
@@ -124,7 +127,7 @@ class Desk:
         found: dict[str, None] = {}
         for file in self._secret_files:
             with contextlib.suppress(SecretError):
-                found |= dict.fromkeys(public_keys(read_secrets(file)))
+                found |= dict.fromkeys(public_keys(read_secrets(file, self._files)))
         return tuple(found)
 
     def close(self) -> None:
