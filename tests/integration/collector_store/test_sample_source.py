@@ -154,6 +154,16 @@ def test_more_series_than_are_kept_in_memory_are_asked_of_the_store(store, writt
     assert len(source.label_sets(of("many"), T0_MS, T0_MS, meter())) == 7
 
 
+def test_years_of_samples_come_in_order(store, written):
+    """However wide the window is, samples are sorted by time in each series."""
+    year_ms = 31_536_000_000
+    times = [T0_MS + year_ms, T0_MS, T0_MS - 12 * year_ms, T0_MS + 2 * year_ms]
+    written.add([{"__name__": "long", "n": f"{n}"} for n in range(2)], times)
+    found = SampleSource(store).points(of("long"), 0, T0_MS * 2, meter())
+    kept = [time for time in sorted(times) if time >= T0_MS]
+    assert [[t for t in times.tolist() if t >= T0_MS] for _, times, _ in found] == [kept, kept]
+
+
 def test_only_series_with_samples_there_count_against_the_limit(store, written):
     """Series that had samples at another time do not make a selector too wide."""
     written.add([{"__name__": "wide", "n": f"{n}"} for n in range(4)], [T0_MS])
