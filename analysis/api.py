@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from analysis import bodies, params
+from analysis.decisions.guards import Guard
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import CanaryRecord
 from analysis.errors import (
@@ -206,6 +207,8 @@ def _add_health(app: FastAPI, desk: Desk) -> None:
             desk.ledger.totals()
             if not desk.is_alive():
                 raise LedgerUnavailableError("a loop of the analysis has ended")
+            if desk.ledger.guards.held_by_settings():
+                return 200, {"status": "ready", "held": str(Guard.SETTINGS_NOT_APPROVED)}
             return 200, {"status": "ready"}
 
         return await desk.read(request, work)

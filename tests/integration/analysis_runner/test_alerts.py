@@ -79,7 +79,7 @@ async def test_a_policy_takes_back_a_canary_that_began_before_the_budget_burned(
     path = tmp_path / "policies.yaml"
     path.write_text(POLICY)
     await stage.new_runner(str(path))
-    for arm in stage.fleet.arms.values():
+    for arm in (stage.fleet.stable, *stage.fleet.arms.values()):
         arm.failure_ratio = arm.legacy_failure_ratio = 0.0
     for _ in range(30):
         await stage.second(look=False)
