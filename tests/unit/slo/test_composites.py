@@ -43,9 +43,9 @@ PART = """
         spec:
           ratioMetric:
             counter: true
-            bad: {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [bad]}}}
+            bad: {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [x]}}}
             total:
-              {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [bad, ok]}}}
+              {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [x, y]}}}
 """
 CALENDAR = 'isRolling: false, calendar: {startTime: "2026-01-01 00:00:00", timeZone: UTC}'
 
