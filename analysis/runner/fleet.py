@@ -36,6 +36,7 @@ from analysis.slo.budget_policy import (
     StepState,
     Watched,
 )
+from analysis.slo.composites import composite_statuses, composites_of
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
@@ -81,6 +82,7 @@ class Fleet:
         self._signals = signals.signals
         self._watch = AnomalyWatch(signals, float(config.fleet_step_s))
         self._objectives = tuple(objectives)
+        self._composites = composites_of(self._objectives)
         self._trackers: list[SloTracker] = []
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
@@ -235,6 +237,7 @@ class Fleet:
             tracker.evaluate(now, excluded)
             for tracker, excluded in zip(self._trackers, spans, strict=True)
         ]
+        slos += composite_statuses(self._composites, slos)
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
