@@ -7,7 +7,8 @@ if its state is ``PAIRED``. Everything else has a name and is counted, never tur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 # Events of one arm in one interval beyond which a count is taken for a fault: no service serves
 # so many, and up to here sums are exact in a double.
 COUNT_MAX = 10**12
+# Instances of one arm told apart in a block; an arm with more has no ``parts``.
+PARTS_MAX = 64
 
 
 class BlockState(StrEnum):
@@ -38,6 +41,8 @@ class CountArm:
     good: int
     total: int
     instance_count: int = 1
+    #: Instance -> what it alone reported; None where nobody asked, or there are too many.
+    parts: Mapping[str, CountArm] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.good <= self.total:
@@ -60,6 +65,8 @@ class HistogramArm:
     bounds: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
     instance_count: int = 1
+    #: Instance -> its own counts, on these very bounds; None as for counts.
+    parts: Mapping[str, npt.NDArray[np.int64]] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if len(self.counts) != len(self.bounds) + 1:

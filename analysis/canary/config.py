@@ -147,13 +147,17 @@ class CanaryConfig:
     # Optional: a rule that does not say has none of it.
     warm_up_s: float = field(default=0.0, kw_only=True)  # caches fill: learned from, not judged
     min_instances_per_arm: int = field(default=1, kw_only=True)  # 1 declares a single instance
+    # FAIL and PASS must stand without any one instance of either arm.
+    robust_to_one_instance: bool = field(default=False, kw_only=True)
 
     def digest(self) -> str:
         """SHA-256 of the rule's canonical JSON: names the rule in evidence.
 
-        Settings that a sequential metric does not read are not part of it.
+        Settings that a sequential metric does not read are not part of it, nor is one that is off.
         """
         said = asdict(self)
+        if not self.robust_to_one_instance:
+            del said["robust_to_one_instance"]
         for metric in said["metrics"]:
             if metric["mode"] == Mode.SEQUENTIAL:
                 for name in _OF_FIXED_TIME:
@@ -206,6 +210,7 @@ def load_canary_config(text: str) -> CanaryConfig:
 def _problems(document: RuleDocument) -> Iterator[Problem]:
     yield from _of_fields(CanaryConfig, document.values, "", (), rule_ranges.RULE)
     yield from _of_times(document.values)
+    yield from _of_instances(document)
     names: list[Any] = [raw["name"] for raw in document.metrics]
     for number, raw in enumerate(document.metrics):
         path: Path = ("metrics", number)
@@ -230,6 +235,23 @@ def _of_times(values: Mapping[str, Any]) -> Iterator[Problem]:
         if _is_number(value) and (value > horizon_s or (value == horizon_s and not may_equal)):
             accepted = f"{'at most' if may_equal else 'less than'} horizon_s = {horizon_s:g}"
             yield Problem(name, (name,), value, accepted)
+
+
+def _of_instances(document: RuleDocument) -> Iterator[Problem]:
+    """Leaving an instance out needs metrics of instances, judged at every look."""
+    name = "robust_to_one_instance"
+    if document.values.get(name) is not True:
+        return
+    scoped = [n for n, raw in enumerate(document.metrics) if raw.get("service_scoped") is True]
+    if not scoped:
+        accepted = "false, or a metric with service_scoped: true: only those tell instances apart"
+        yield Problem(name, (name,), True, accepted)
+    for number in scoped:
+        raw = document.metrics[number]
+        if raw.get("mode") in (Mode.EXACT, Mode.KAYENTA):
+            accepted = f"{Mode.SEQUENTIAL}: with {name} a service's metric is judged at every look"
+            where = f"metrics[{raw['name']}].mode"
+            yield Problem(where, ("metrics", number, "mode"), raw["mode"], accepted)
 
 
 def _of_metric(metric: MetricConfig, where: str, path: Path) -> Iterator[Problem]:

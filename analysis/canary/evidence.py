@@ -101,6 +101,10 @@ class MetricLook:
     A metric in a mode that answers once has no evidence between looks: ``log_e_value`` is then
     minus infinity, ``p_value`` NaN until the exact mode has answered, and ``fixed_time`` says mode,
     points and answer. A look of a sequential metric has no ``fixed_time``.
+
+    Where the rule says ``robust_to_one_instance``, evidence and certificates are those that stand
+    without any one instance, and ``one_instance`` has the evidence of all instances, without each,
+    and the instance that a finding of all hangs on.
     """
 
     name: str
@@ -120,9 +124,12 @@ class MetricLook:
     blocks_used: int
     blocks_skipped: Mapping[str, int]
     fixed_time: Mapping[str, Any] | None = None
+    one_instance: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         said = {} if self.fixed_time is None else {"fixed_time": dict(self.fixed_time)}
+        if self.one_instance is not None:
+            said["one_instance"] = dict(self.one_instance)
         return {
             "name": self.name,
             "kind": self.kind,

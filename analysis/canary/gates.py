@@ -11,11 +11,12 @@ from analysis.canary.count_metric import CountMetric
 from analysis.canary.evidence import Reason, VerdictKind
 from analysis.canary.fixed_time_metric import FixedTimeMetric
 from analysis.canary.histogram_metric import HistogramMetric
+from analysis.canary.leave_one_out import LeaveOneOut
 
 _S = 1e-9  # seconds per nanosecond
 _COMPARABLE_MIN_BLOCKS = 10
 
-Metric = CountMetric | HistogramMetric | FixedTimeMetric
+Metric = CountMetric | HistogramMetric | FixedTimeMetric | LeaveOneOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,10 @@ def instances_gate(metrics: Sequence[Metric], config: CanaryConfig) -> Gate | No
                 )
                 why = Reason.TOO_FEW_INSTANCES
                 return Gate(VerdictKind.INCONCLUSIVE, why, text, False, metric.config.name)
+        held = metric.why_held if isinstance(metric, LeaveOneOut) else None
+        if metric.config.required and held is not None:
+            why = Reason.TOO_FEW_INSTANCES
+            return Gate(VerdictKind.INCONCLUSIVE, why, held, False, metric.config.name)
     return None
 
 

@@ -54,6 +54,10 @@ class BlockFeed:
             else:
                 self.skipped[str(state)] = self.skipped.get(str(state), 0) + 1
 
+    def is_late(self, block: Block) -> bool:
+        """Whether a block would be ignored because its time was taken already."""
+        return self._state(block) is BlockState.LATE
+
     def is_warming_up(self, block: Block, warm_up_s: float) -> bool:
         """Whether a block just taken starts within the warm-up; it is then counted as skipped."""
         assert self.first_paired_unix_nano is not None
@@ -117,9 +121,18 @@ def _canonical(arm: ArmData | None) -> list[Any] | None:
     if arm is None:
         return None
     if isinstance(arm, CountArm):
-        return [arm.good, arm.total, arm.instance_count]
+        return [arm.good, arm.total, arm.instance_count, *_parts(arm)]
     bounds = _bounds(np.asarray(arm.bounds, dtype=np.float64).tobytes())
-    return [bounds, np.asarray(arm.counts).tolist(), arm.instance_count]
+    return [bounds, np.asarray(arm.counts).tolist(), arm.instance_count, *_parts(arm)]
+
+
+def _parts(arm: ArmData) -> list[Any]:
+    """Nothing at all for an arm without parts: its digest is the one it always had."""
+    if arm.parts is None:
+        return []
+    if isinstance(arm, CountArm):
+        return [sorted((name, one.good, one.total) for name, one in arm.parts.items())]
+    return [sorted((name, np.asarray(one).tolist()) for name, one in arm.parts.items())]
 
 
 @lru_cache(maxsize=64)

@@ -41,6 +41,7 @@ from analysis.canary.gates import (
     split_gate,
 )
 from analysis.canary.histogram_metric import HistogramMetric
+from analysis.canary.leave_one_out import LeaveOneOut
 from analysis.stats.srm import log_e_split
 
 # Names the code in evidence; a change of any rule in this package changes it.
@@ -76,7 +77,7 @@ class CanaryJudge:
         """Baseline blocks from before the canary (histograms): sharpen the bets, judge nothing."""
         for key in sorted(blocks):
             metric = self._overall.get(key)
-            if isinstance(metric, HistogramMetric):
+            if isinstance(metric, HistogramMetric | LeaveOneOut):
                 metric.learn(blocks[key])
 
     def look(
@@ -194,12 +195,14 @@ class CanaryJudge:
 
         It is not proven by itself: it says where to look, FAIL rests on the whole.
         """
-        if not isinstance(culprit, CountMetric):
+        whole = _of_all_instances(culprit)
+        if not isinstance(whole, CountMetric):
             return None
-        for part in self._splits.values():
-            if not isinstance(part, CountMetric) or part.config.name != culprit.config.name:
+        for split in self._splits.values():
+            part = _of_all_instances(split)
+            if not isinstance(part, CountMetric) or part.config.name != whole.config.name:
                 continue
-            if part.is_suspect and part.excess_bad >= _MAIN_PART_RATIO * culprit.excess_bad:
+            if part.is_suspect and part.excess_bad >= _MAIN_PART_RATIO * whole.excess_bad:
                 return part.split
         return None
 
@@ -291,7 +294,7 @@ class CanaryJudge:
         metrics = list(self._overall.values())
         counts = [m for m in metrics if m.config.kind is MetricKind.COUNT]
         outside = [m for m in counts if not m.config.service_scoped]
-        return (outside or counts or metrics)[0].requests
+        return _of_all_instances((outside or counts or metrics)[0]).requests
 
     def _instances(self) -> dict[str, int]:
         """Most instances per arm that reported a metric in its last paired block."""
@@ -349,9 +352,11 @@ class CanaryJudge:
             overall = 1.0
         weight = share * ((1.0 - overall) / config.splits_max if split else overall)
         key = f"{config.name}{{{split}}}" if split else config.name
-        kind: type[Metric] = CountMetric if config.kind is MetricKind.COUNT else HistogramMetric
         if config.mode is not Mode.SEQUENTIAL:
-            kind = FixedTimeMetric
+            return FixedTimeMetric(key, config, self.config, split=split, weight=weight)
+        kind = CountMetric if config.kind is MetricKind.COUNT else HistogramMetric
+        if self.config.robust_to_one_instance and config.service_scoped:
+            return LeaveOneOut(kind, key, config, self.config, split=split, weight=weight)
         return kind(key, config, self.config, split=split, weight=weight)
 
     # --- state ------------------------------------------------------------------------------
@@ -390,6 +395,10 @@ class CanaryJudge:
             assert metric is not None
             metric.restore(saved)
         return judge
+
+
+def _of_all_instances(metric: Metric) -> Metric:
+    return metric.whole if isinstance(metric, LeaveOneOut) else metric
 
 
 def _verdict(raw: Mapping[str, Any]) -> Verdict:

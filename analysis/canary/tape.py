@@ -91,10 +91,14 @@ def _arm(arm: ArmData | None, bounds: dict[bytes, int]) -> list[Any] | None:
     if arm is None:
         return None
     if isinstance(arm, CountArm):
-        return [arm.good, arm.total, arm.instance_count]
+        told = None if arm.parts is None else {n: [p.good, p.total] for n, p in arm.parts.items()}
+        return [arm.good, arm.total, arm.instance_count, *([] if told is None else [told])]
     layout = np.asarray(arm.bounds, dtype=np.float64).tobytes()
     place = bounds.setdefault(layout, len(bounds))
-    return [place, arm.counts.tolist(), arm.instance_count]
+    plain = [place, arm.counts.tolist(), arm.instance_count]
+    if arm.parts is not None:
+        plain.append({name: one.tolist() for name, one in arm.parts.items()})
+    return plain
 
 
 def _back(found: Mapping[str, Any], bounds: Sequence[Any]) -> dict[str, list[Block]]:
@@ -110,7 +114,11 @@ def _back(found: Mapping[str, Any], bounds: Sequence[Any]) -> dict[str, list[Blo
 def _arm_back(found: Sequence[Any] | None, bounds: Sequence[Any]) -> ArmData | None:
     if found is None:
         return None
-    first, second, instance_count = found
+    first, second, instance_count, *rest = found
+    parts = rest[0] if rest else None  # only of rules that leave instances out
     if isinstance(second, list):
-        return HistogramArm(bounds[first], np.array(second, dtype=np.int64), instance_count)
-    return CountArm(first, second, instance_count)
+        counts = np.array(second, dtype=np.int64)
+        own = parts and {name: np.array(one, dtype=np.int64) for name, one in parts.items()}
+        return HistogramArm(bounds[first], counts, instance_count, own)
+    told = parts and {name: CountArm(good, total) for name, (good, total) in parts.items()}
+    return CountArm(first, second, instance_count, told)

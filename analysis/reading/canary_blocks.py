@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from analysis.blocks import Block, CountArm, HistogramArm
+from analysis.blocks import PARTS_MAX, Block, CountArm, HistogramArm
 from analysis.canary.config import MetricConfig, MetricKind, split_key
 from analysis.reading import layouts
 from analysis.reading.answers import BlocksAnswer, Floats, Group, GroupBlock, Ints
@@ -44,6 +44,13 @@ class _Cell:
     group: Group
     block: GroupBlock
 
+    @property
+    def instance(self) -> str:
+        return self.group.attributes.get(semconv.SERVICE_INSTANCE_ID, "")
+
+
+_Names = Mapping[tuple[ArmName, int], Sequence[str]]  # (arm, step) -> who reported
+
 
 def blocks_of(source: Source, answer: BlocksAnswer, roster: Roster, until_unix_nano: int) -> Taken:
     """Blocks of the steps of ``answer`` that end at or before ``until_unix_nano``."""
@@ -66,7 +73,8 @@ def blocks_of(source: Source, answer: BlocksAnswer, roster: Roster, until_unix_n
     blocks: dict[str, list[Block]] = {}
     for metric in source.feeds:
         build = _counts if metric.kind is MetricKind.COUNT else _histograms
-        blocks.update(build(metric, cells, starts, step_ns))
+        told = _told_apart(cells) if source.tells_instances else {}
+        blocks.update(build(metric, cells, starts, step_ns, told))
     events: dict[tuple[ArmName, int], int] = defaultdict(int)
     for cell in cells:
         events[cell.arm, starts[cell.step]] += cell.block.total
@@ -88,7 +96,11 @@ def _sender(group: Group) -> str:
 
 
 def _counts(
-    metric: MetricConfig, cells: Sequence[_Cell], starts: Sequence[int], step_ns: int
+    metric: MetricConfig,
+    cells: Sequence[_Cell],
+    starts: Sequence[int],
+    step_ns: int,
+    told: _Names,
 ) -> dict[str, list[Block]]:
     """Good and total per step: for all values together, and per value of ``split_by``.
 
@@ -98,22 +110,32 @@ def _counts(
     present = _present(cells)
     good: dict[tuple[str, ArmName, int], int] = defaultdict(int)
     total: dict[tuple[str, ArmName, int], int] = defaultdict(int)
+    # (split, arm, step) and instance -> good, total
+    own: dict[tuple[str, ArmName, int], dict[str, tuple[int, int]]] = defaultdict(dict)
     for cell in cells:
         outcome = metric.outcome(cell.group.attributes.get(metric.outcome_attribute, ""))
         if outcome is None:
             continue
         value = cell.group.attributes.get(metric.split_by, "") if metric.split_by else ""
+        events = cell.block.total
+        new_good = events if outcome == "good" else 0
         for split in {"", value}:
             at = (split, cell.arm, cell.step)
-            total[at] += cell.block.total
-            good[at] += cell.block.total if outcome == "good" else 0
+            total[at] += events
+            good[at] += new_good
+            if (cell.arm, cell.step) in told:
+                before = own[at].get(cell.instance, (0, 0))
+                own[at][cell.instance] = (before[0] + new_good, before[1] + events)
 
     def arm_of(split: str) -> Callable[[ArmName, int], CountArm | None]:
         def arm(name: ArmName, step: int) -> CountArm | None:
             if (name, step) not in present:
                 return None
             at = (split, name, step)
-            return CountArm(good[at], total[at], present[name, step])
+            names = told.get((name, step))
+            # Who reported and had no such event had none, which is known.
+            parts = names and {one: CountArm(*own[at].get(one, (0, 0))) for one in names}
+            return CountArm(good[at], total[at], present[name, step], parts or None)
 
         return arm
 
@@ -131,20 +153,34 @@ def _any(total: Mapping[tuple[str, ArmName, int], int], split: str, step: int) -
 
 
 def _histograms(
-    metric: MetricConfig, cells: Sequence[_Cell], starts: Sequence[int], step_ns: int
+    metric: MetricConfig,
+    cells: Sequence[_Cell],
+    starts: Sequence[int],
+    step_ns: int,
+    told: _Names,
 ) -> dict[str, list[Block]]:
     """Bucket counts per step, the senders of an arm added up on the edges they share."""
     present = _present(cells)
     parts: dict[tuple[ArmName, int], list[tuple[Floats, Ints]]] = defaultdict(list)
+    own: dict[tuple[ArmName, int], dict[str, list[tuple[Floats, Ints]]]] = defaultdict(dict)
     for cell, bounds, counts in _on_wide_layouts(cells):
-        parts[cell.arm, cell.step].append((bounds, counts))
+        at = (cell.arm, cell.step)
+        parts[at].append((bounds, counts))
+        if at in told:
+            own[at].setdefault(cell.instance, []).append((bounds, counts))
 
     def arm(name: ArmName, step: int) -> HistogramArm | None:
         found = parts.get((name, step))
         if found is None:
             return None
         bounds, counts = layouts.added_up(found)
-        return HistogramArm(bounds, counts, present[name, step])
+        nothing = (bounds, np.zeros(len(bounds) + 1, dtype=np.int64))
+        # On the edges that all instances have, so that any of them can be taken away.
+        alone = {
+            one: layouts.added_up([nothing, *mine])[1]
+            for one, mine in sorted(own.get((name, step), {}).items())
+        }
+        return HistogramArm(bounds, counts, present[name, step], alone or None)
 
     return {metric.name: _paired(arm, range(len(starts)), starts, step_ns)}
 
@@ -171,9 +207,17 @@ def _present(cells: Sequence[_Cell]) -> dict[tuple[ArmName, int], int]:
     least: dict[tuple[ArmName, int], int] = defaultdict(int)
     for cell in cells:
         at = (cell.arm, cell.step)
-        named[at].add(cell.group.attributes.get(semconv.SERVICE_INSTANCE_ID, ""))
+        named[at].add(cell.instance)
         least[at] = max(least[at], cell.block.instance_count)
     return {at: max(len(names), least[at]) for at, names in named.items()}
+
+
+def _told_apart(cells: Sequence[_Cell]) -> _Names:
+    """Who reported, by arm and step; an arm of more than PARTS_MAX instances is left out."""
+    named: dict[tuple[ArmName, int], set[str]] = defaultdict(set)
+    for cell in cells:
+        named[cell.arm, cell.step].add(cell.instance)
+    return {at: sorted(names) for at, names in named.items() if len(names) <= PARTS_MAX}
 
 
 def _paired(
@@ -197,5 +241,5 @@ def baseline_blocks(metric: MetricConfig, answer: BlocksAnswer) -> list[Block]:
         for group in answer.groups
         for block in group.blocks
     ]
-    blocks = _histograms(metric, cells, starts, step_ns)[metric.name]
+    blocks = _histograms(metric, cells, starts, step_ns, {})[metric.name]
     return [block for block in blocks if block.baseline is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.reading.roster import IDENTITY, Roster
@@ -20,6 +20,7 @@ class Source:
     identity: tuple[str, ...]  # the part of group_by that says which arm a group counts for
     is_scoped: bool
     feeds: tuple[MetricConfig, ...]
+    tells_instances: bool = False  # blocks hold what each instance reported beside the sums
 
 
 def sources_of(rule: CanaryConfig, roster: Roster) -> tuple[Source, ...]:
@@ -29,7 +30,10 @@ def sources_of(rule: CanaryConfig, roster: Roster) -> tuple[Source, ...]:
         key = (metric.source_metric, metric.match, metric.service_scoped)
         together.setdefault(key, []).append(metric)
     return tuple(
-        _source(name, match, tuple(feeds), roster, is_scoped=is_scoped)
+        replace(
+            _source(name, match, tuple(feeds), roster, is_scoped=is_scoped),
+            tells_instances=is_scoped and rule.robust_to_one_instance,
+        )
         for (name, match, is_scoped), feeds in together.items()
     )
 

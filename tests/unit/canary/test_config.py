@@ -247,3 +247,34 @@ def test_durations_have_no_share():
     text = own("").replace("http.server.errors", "http.server.request.duration")
     with pytest.raises(CanaryConfigError, match="mean or p50 or p90 or p99 for a histogram"):
         load_canary_config(f"{text}      statistic: share\n")
+
+
+ROBUST = ("robust_to_one_instance: false", "robust_to_one_instance: true")
+
+
+def test_leaving_instances_out_is_in_the_digest_only_when_it_is_on():
+    on = load_canary_config(changed(*ROBUST))
+    assert on.robust_to_one_instance
+    assert on.digest() != load_canary_config(SHIPPED).digest()
+
+
+@pytest.mark.parametrize(
+    ("spec", "metric", "key"),
+    [
+        ("robust_to_one_instance: 1", "name: http.server.errors", "robust_to_one_instance"),
+        (
+            "robust_to_one_instance: true",
+            "{name: http.server.errors, service_scoped: false}",
+            "robust_to_one_instance",
+        ),
+        (
+            "robust_to_one_instance: true",
+            "{name: http.server.errors, mode: exact, point_s: 10}",
+            "metrics[http.server.errors].mode",
+        ),
+    ],
+)
+def test_leaving_instances_out_is_refused_where_it_would_do_nothing(spec, metric, key):
+    with pytest.raises(CanaryConfigError) as refused:
+        load_canary_config(f"{HEAD}  {spec}\n  metrics:\n    - {metric}\n")
+    assert [problem.where for problem in refused.value.problems] == [key]

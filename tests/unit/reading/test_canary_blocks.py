@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from analysis.blocks import PARTS_MAX, CountArm
 from analysis.reading.answers import parse_blocks
 from analysis.reading.canary_blocks import baseline_blocks, blocks_of, newest_by_arm
+from analysis.reading.roster import DeclaredArm, Roster
+from analysis.reading.sources import sources_of
 
 SECOND_NS = 1_000_000_000
 START = 1_790_000_000 * SECOND_NS
@@ -151,3 +156,55 @@ def test_history_is_the_baselines_and_has_no_empty_blocks(rule, answer):
         block.baseline.total,
         block.canary,
     ) == (START + SECOND_NS, 6, None)
+
+
+def _two_instances(answer):
+    wide = answer(
+        (_server("canary", "c-0"), {0: [1, 2, 3, 4]}),
+        (_server("canary", "c-0", "503"), {0: [0, 0, 0, 2]}),
+        bounds=[0.1, 0.3, 0.7],
+    )
+    narrow = answer((_server("canary", "c-1"), {0: [10, 20, 30]}), bounds=[0.3, 0.9])
+    return {**wide, "groups": wide["groups"] + narrow["groups"]}
+
+
+def test_a_rule_that_leaves_instances_out_is_told_what_each_reported(rule, roster, answer):
+    """Counts as they came, durations on the bounds all of them have; the sums are the same."""
+    robust = replace(rule, robust_to_one_instance=True)
+    found = {}
+    for said in (rule, robust):
+        source = next(s for s in sources_of(said, roster) if s.metric == HTTP)
+        blocks = _taken(source, _two_instances(answer), roster, 1).blocks
+        found[said] = blocks[HTTP][0].canary, blocks["http.server.errors"][0].canary
+    durations, errors = found[robust]
+    assert {name: row.tolist() for name, row in durations.parts.items()} == {
+        "c-0": [3, 9],
+        "c-1": [10, 50],
+    }
+    assert errors.parts == {"c-0": CountArm(10, 12), "c-1": CountArm(60, 60)}
+    assert durations.counts.tolist() == found[rule][0].counts.tolist() == [13, 59]
+    assert replace(errors, parts=None) == found[rule][1]
+    assert found[rule][0].parts is None
+
+
+def test_players_are_no_instances_of_the_service(rule, roster, answer):
+    robust = replace(rule, robust_to_one_instance=True)
+    source = next(s for s in sources_of(robust, roster) if s.metric == STARTS)
+    body = answer((_viewers("canary", "success"), {0: 9}))
+    (block,) = _taken(source, body, roster, 1).blocks[FAILURES]
+    assert block.canary.parts is None
+
+
+def test_an_arm_of_too_many_instances_is_not_told_apart(rule, answer):
+    everyone = Roster(
+        "d-1", "playback", DeclaredArm("2.3.0", frozenset()), DeclaredArm("2.4.0", frozenset())
+    )
+    robust = replace(rule, robust_to_one_instance=True)
+    source = next(s for s in sources_of(robust, everyone) if s.metric == HTTP)
+    for count in (PARTS_MAX, PARTS_MAX + 1):
+        groups = [(_server("canary", f"c-{n}"), {0: [1, 0, 0]}) for n in range(count)]
+        blocks = _taken(source, answer(*groups, bounds=[0.1, 0.3]), everyone, 1).blocks
+        for key in (HTTP, "http.server.errors"):
+            arm = blocks[key][0].canary
+            assert arm.instance_count == count
+            assert (arm.parts is not None) is (count == PARTS_MAX)
