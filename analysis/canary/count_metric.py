@@ -95,6 +95,11 @@ class CountMetric:
         return float(tempered(found, self.dispersion_ratio))
 
     @property
+    def certificates(self) -> dict[str, float]:
+        """Log evidence of each claim "safe within the margin"."""
+        return {} if self._safe is None else {"share": self._safe_log_e}
+
+    @property
     def requests(self) -> tuple[int, int]:
         """Events per arm in paired blocks: (baseline, canary)."""
         return self._totals[1], self._totals[3]
@@ -203,7 +208,6 @@ class CountMetric:
             effects = (Effect(*found.ratio, "ratio", "ratio of shares"),)
             for arm, low, high in zip(arms, found.low, found.high, strict=True):
                 arm["bad_ratio_low"], arm["bad_ratio_high"] = low, high
-        certificates = {} if self._safe is None else {"share": self._safe_log_e}
         return MetricLook(
             name=self.config.name,
             kind=str(self.config.kind),
@@ -214,7 +218,7 @@ class CountMetric:
             log_e_value=self.log_e,
             p_value=anytime_p_value(self.max_log_e),
             dispersion_ratio=self.dispersion_ratio,
-            certificates=certificates,
+            certificates=self.certificates,
             baseline=arms[0],
             canary=arms[1],
             effect=difference,

@@ -94,7 +94,9 @@ class HistogramMetric:
         """Whether it may be named as the harm: large enough, and still looking worse."""
         return self.practical and self.log_e > 0
 
-    def _certificates(self) -> dict[str, float]:
+    @property
+    def certificates(self) -> dict[str, float]:
+        """Log evidence of each claim "safe within the margin"."""
         ratio = self.dispersion_ratio
         return {name: float(tempered(c.log_e, ratio)) for name, c in self._safe.items()}
 
@@ -178,7 +180,7 @@ class HistogramMetric:
     def certified(self) -> bool:
         """Whether "slower by less than the pass margins" is shown at p50 and at p90."""
         need = -math.log(self._rule.pass_alpha)
-        return not self.constant and all(log_e >= need for log_e in self._certificates().values())
+        return not self.constant and all(log_e >= need for log_e in self.certificates.values())
 
     @property
     def why_not_certified(self) -> str:
@@ -262,7 +264,7 @@ class HistogramMetric:
             log_e_value=self.log_e,
             p_value=anytime_p_value(self.max_log_e),
             dispersion_ratio=self.dispersion_ratio,
-            certificates=self._certificates(),
+            certificates=self.certificates,
             baseline=self._summary(0),
             canary=self._summary(1),
             effect=main,

@@ -30,6 +30,7 @@ from analysis.canary.count_metric import CountMetric
 from analysis.canary.evidence import MetricLook, MetricState
 from analysis.canary.histogram_metric import HistogramMetric
 from analysis.canary.intake import BlockFeed
+from analysis.stats.ratio_eprocess import anytime_p_value
 
 #: Processes per arm beside the whole: each costs as much as the whole does.
 SLOTS_MAX: Final = 8
@@ -247,16 +248,14 @@ class LeaveOneOut:
     def look(self, *, with_intervals: bool) -> MetricLook:
         """The whole's counts and effects, with the evidence that stands without one instance."""
         slot = self._hangs_on()
-        looks = [process.look(with_intervals=False) for process in self._processes()]
+        found = [process.certificates for process in self._processes()]
         whole = self.whole.look(with_intervals=with_intervals)
-        certificates = {
-            name: min(look.certificates[name] for look in looks) for name in whole.certificates
-        }
+        certificates = {name: min(one[name] for one in found) for name in whole.certificates}
         return replace(
             whole,
             state=self.state(),
             log_e_value=self.log_e,
-            p_value=max(look.p_value for look in looks),
+            p_value=anytime_p_value(self.max_log_e),
             certificates=certificates,
             one_instance={
                 "instances": {arm: self.instances(arm) for arm in ARMS},
