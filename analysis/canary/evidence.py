@@ -80,9 +80,9 @@ class Effect:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "estimate": _finite(self.estimate),
-            "low": _finite(self.low),
-            "high": _finite(self.high),
+            "estimate": finite(self.estimate),
+            "low": finite(self.low),
+            "high": finite(self.high),
             "unit": self.unit,
             "label": self.label,
         }
@@ -137,12 +137,12 @@ class MetricLook:
             "state": str(self.state),
             "critical": self.critical,
             "weight": self.weight,
-            "log_e_value": _finite(self.log_e_value),
-            "p_value": _finite(self.p_value),
+            "log_e_value": finite(self.log_e_value),
+            "p_value": finite(self.p_value),
             "dispersion_ratio": self.dispersion_ratio,
-            "certificates": {k: _finite(v) for k, v in self.certificates.items()},
-            "baseline": {k: _finite(v) for k, v in self.baseline.items()},
-            "canary": {k: _finite(v) for k, v in self.canary.items()},
+            "certificates": {k: finite(v) for k, v in self.certificates.items()},
+            "baseline": {k: finite(v) for k, v in self.baseline.items()},
+            "canary": {k: finite(v) for k, v in self.canary.items()},
             "effect": self.effect.to_json(),
             "effects": [e.to_json() for e in self.effects],
             "blocks_used": self.blocks_used,
@@ -216,8 +216,8 @@ class Look:
             "summary": self.summary,
             "culprit_metric": self.verdict.culprit_metric if self.verdict else None,
             "culprit_split": self.verdict.culprit_split if self.verdict else None,
-            "log_e_value": _finite(self.log_e_value),
-            "max_log_e_value": _finite(self.max_log_e_value),
+            "log_e_value": finite(self.log_e_value),
+            "max_log_e_value": finite(self.max_log_e_value),
             "threshold_log_e": self.threshold_log_e,
             "certify_threshold_log_e": self.certify_threshold_log_e,
             "metrics": [m.to_json() for m in self.metrics],
@@ -235,7 +235,7 @@ def in_bursts(dispersion_ratio: float) -> str:
     return f"; events come in bursts, {dispersion_ratio:.1f} are counted as one"
 
 
-def _finite(value: float | None) -> float | int | None:
+def finite(value: float | None) -> float | int | None:
     """JSON has no infinities; an unknown number is null."""
     if value is None or not math.isfinite(value):
         return None

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from analysis.blocks import ArmData, Block, CountArm
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.count_metric import CountMetric
-from analysis.canary.evidence import MetricLook, MetricState
+from analysis.canary.evidence import MetricLook, MetricState, finite
 from analysis.canary.histogram_metric import HistogramMetric
 from analysis.canary.intake import BlockFeed
 from analysis.stats.ratio_eprocess import anytime_p_value
@@ -259,9 +259,9 @@ class LeaveOneOut:
             certificates=certificates,
             one_instance={
                 "instances": {arm: self.instances(arm) for arm in ARMS},
-                "log_e_value_of_all": whole.log_e_value,
+                "log_e_value_of_all": finite(whole.log_e_value),
                 "log_e_value_without": {
-                    arm: {_shown(s): s.without.log_e for s in self._slots if s.arm == arm}
+                    arm: {_shown(s): finite(s.without.log_e) for s in self._slots if s.arm == arm}
                     for arm in ARMS
                 },
                 "hangs_on_arm": slot.arm if slot else None,
@@ -270,7 +270,11 @@ class LeaveOneOut:
         )
 
     def describe(self) -> str:
-        """The whole's words, and who the evidence hangs on."""
+        """The whole's words, and who the evidence hangs on, or who hides it."""
+        without = max(self._slots, key=lambda s: s.without.log_e, default=None)
+        if without is not None and without.without.is_suspect and not self.whole.is_suspect:
+            hides = f"worse without the {without.arm}'s instance {_shown(without)}"
+            return f"{self.whole.describe()}; {hides}"
         slot = self._hangs_on()
         hangs = f"; it hangs on the {slot.arm}'s instance {_shown(slot)}" if slot else ""
         return f"{self.whole.describe()}{hangs}"

@@ -134,6 +134,7 @@ def test_a_lying_baseline_instance_hides_no_harm(robust):
     assert plain[-1].verdict.kind is VerdictKind.PASS
     last = looks_of(CanaryJudge(rule, START), 400, masked)[-1]
     assert last.verdict.kind is VerdictKind.INCONCLUSIVE
+    assert "worse without the baseline's instance c" in last.summary
 
 
 def test_two_instances_are_too_few(robust):
