@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
 from analysis.decisions.records import Arm, Declaration
 from analysis.errors import BadRequestError
@@ -69,11 +69,27 @@ class LockBody(_Strict):
     reason: Label
 
 
+class SettingsBody(_Strict):
+    """POST /api/v1/guards/settings; ``sha256`` of what GET /api/v1/guards shows."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    who: Label
+    reason: Label
+
+
 class ReplayBody(_Strict):
-    """POST /api/v1/outbox/{webhook_id}/replay."""
+    """POST .../replay of a delivery, .../approve and .../withdraw of a proposal."""
 
     who: Label
     reason: Label
+
+
+class SecretBody(_Strict):
+    """PUT /api/v1/endpoints/{endpoint_id}/secret; no repr of it shows the secret."""
+
+    who: Label
+    secret: Annotated[SecretStr, Field(min_length=1, max_length=200)]
+    keep_previous: bool = True
 
 
 class StatusBody(_Strict):
@@ -109,6 +125,29 @@ class CorrectionBody(_Strict):
     objectives: Annotated[list[Label], Field(max_length=500)] = []
     once: OnceBody | None = None
     recurring: RecurringBody | None = None
+
+
+class OverrideBody(_Strict):
+    """POST /api/v1/slo-policies/overrides; ``step`` is ``<policy>/<step>``."""
+
+    who: Label
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    step: Label
+    objective: Label = "*"
+    expires_unix_nano: UnixNano
+
+
+class CauseBody(_Strict):
+    """POST /api/v1/slo-causes; ``service`` ``*`` is every one."""
+
+    who: Label
+    kind: Literal["chaos", "maintenance", "deploy", "incident"]
+    title: Label
+    service: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63}|\*)$")
+    ] = "*"
+    from_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
+    to_unix_s: Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO // 10**9)]
 
 
 class WithdrawalBody(_Strict):
@@ -147,14 +186,37 @@ def read_release(raw: bytes) -> ReleaseBody:
     return _read(ReleaseBody, raw)
 
 
+def read_cause(raw: bytes) -> CauseBody:
+    """Something that may have spent budgets. Raises BadRequestError."""
+    body = _read(CauseBody, raw)
+    if body.to_unix_s <= body.from_unix_s:
+        raise BadRequestError("to_unix_s is not after from_unix_s", accepted="a later end")
+    return body
+
+
+def read_override(raw: bytes) -> OverrideBody:
+    """A step of a policy that a person suspends. Raises BadRequestError."""
+    return _read(OverrideBody, raw)
+
+
 def read_lock(raw: bytes) -> LockBody:
     """An environment that a person names. Raises BadRequestError."""
     return _read(LockBody, raw)
 
 
+def read_settings(raw: bytes) -> SettingsBody:
+    """Settings that a person names. Raises BadRequestError."""
+    return _read(SettingsBody, raw)
+
+
 def read_replay(raw: bytes) -> ReplayBody:
-    """Who sends again, and why. Raises BadRequestError."""
+    """Who does it, and why. Raises BadRequestError."""
     return _read(ReplayBody, raw)
+
+
+def read_secret(raw: bytes) -> SecretBody:
+    """A secret that somebody sets. Raises BadRequestError, which does not show it."""
+    return _read(SecretBody, raw)
 
 
 def read_correction(raw: bytes) -> CorrectionBody:

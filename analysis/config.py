@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from analysis.decisions.guard_store import Guarding
+from analysis.decisions.guarded_settings import Destination, GuardedSettings
 from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.policy import MODES, Mode, Modes
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.errors import StartError
 from analysis.notices.formats import SEVERITIES
+from analysis.proposals.policy import TwoPersons
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
 from analysis.webhooks.events import Route
 from analysis.webhooks.targets import Rules, parse_target
 from collector.access.config import AccessConfig
+from collector.access.secret_files import SecretFiles
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Shorter ones would be lost to a slow disk.
 MIN_LEADER_LEASE_S: Final = 5.0
+#: What nobody approved within a day is not what people have in mind any more.
+MAX_PROPOSAL_LIFETIME_S: Final = 86_400.0
 #: Receivers of commands; each has a breaker and a client of its own.
 MAX_ENDPOINTS: Final = 1_000
 _ENDPOINT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -38,6 +44,7 @@ class EndpointConfig:
     #: Where commands are posted to; http or https.
     url: str
     #: One ``whsec_`` or ``whsk_`` secret a line, newest first; read at every attempt; all sign.
+    #: Plain or encrypted.
     secret_file: Path
     #: Networks that are not public and may be reached all the same, such as 10.1.0.0/16.
     allowed_networks: tuple[str, ...]
@@ -70,11 +77,16 @@ class GuardConfig:
     service_modes: tuple[str, ...]
     #: The file that stops every command while it exists.
     kill_switch_file: Path
+    #: Whether what loosens the guards over the API waits for a second person.
+    two_persons: bool
+    #: It waits this long.
+    proposal_lifetime_s: float
     limits: GuardLimits
 
-    def guarding(self) -> Guarding:
-        """For the ledger."""
-        return Guarding(self.limits, KillSwitch(self.kill_switch_file))
+    @property
+    def proposing(self) -> TwoPersons:
+        """For proposals."""
+        return TwoPersons(self.two_persons, self.proposal_lifetime_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,12 @@ class AnalysisConfig:
     endpoint: EndpointConfig
     endpoints: tuple[LaneEndpointConfig, ...]
     notices: tuple[NoticeConfig, ...]
+    #: File with the keys that encrypt secret files, newest first; empty = only the environment's.
+    secret_key_file: str
+    #: Keys from the environment.
+    environment_secret_key: str = field(repr=False)
+    #: Plain secret files are refused.
+    secrets_must_be_encrypted: bool
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
     guards: GuardConfig
@@ -111,6 +129,34 @@ class AnalysisConfig:
     def routes(self) -> tuple[Route, ...]:
         """Who takes the commands of which lanes."""
         return tuple(Route(one.lanes, one.endpoint_id, one.url) for one in self.endpoints)
+
+    @property
+    def guarded(self) -> GuardedSettings:
+        """How far commands go. Raises ValueError."""
+        fallback = _destination(self.endpoint, ("*/*",))
+        found = [_destination(one, one.lanes) for one in self.endpoints]
+        modes = self.modes
+        return GuardedSettings(
+            modes.general,
+            modes.services,
+            self.guards.limits,
+            self.decision_lifetime_s,
+            (*found, fallback),
+        )
+
+    def guarding(self) -> Guarding:
+        """For the ledger."""
+        watch = SettingsWatch(self.guarded, is_required=self.guards.two_persons)
+        return Guarding(self.guards.limits, KillSwitch(self.guards.kill_switch_file), watch)
+
+    @property
+    def secret_files(self) -> SecretFiles:
+        """How secret files are opened."""
+        return SecretFiles(
+            Path(self.secret_key_file) if self.secret_key_file else None,
+            self.environment_secret_key,
+            must_be_encrypted=self.secrets_must_be_encrypted,
+        )
 
     @property
     def modes(self) -> Modes:
@@ -136,6 +182,12 @@ def check(config: AnalysisConfig) -> None:
     for name, value in asdict(config.guards.limits).items():
         if not value > 0:
             raise StartError(f"[analysis.guards.limits] {name} = {value} must be above 0")
+    lifetime_s = config.guards.proposal_lifetime_s
+    if not 0 < lifetime_s <= MAX_PROPOSAL_LIFETIME_S:
+        raise StartError(
+            f"[analysis.guards] proposal_lifetime_s = {lifetime_s} must be above 0 and at most"
+            f" {MAX_PROPOSAL_LIFETIME_S:g}"
+        )
     if not config.leader_lease_s >= MIN_LEADER_LEASE_S:
         raise StartError(
             f"[analysis] leader_lease_s = {config.leader_lease_s} must be at least"
@@ -163,6 +215,13 @@ def check(config: AnalysisConfig) -> None:
             f"{names}"
         )
     _check_url("collector_url", config.collector_url)
+
+
+def _destination(endpoint: EndpointConfig, lanes: tuple[str, ...]) -> Destination:
+    networks = tuple(sorted(endpoint.allowed_networks))
+    return Destination(
+        endpoint.endpoint_id, endpoint.url, tuple(lanes), networks, endpoint.plain_http
+    )
 
 
 def _check_notice(told: NoticeConfig) -> None:

@@ -54,10 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import outbox_cli  # noqa: PLC0415
 
             return outbox_cli.run(options, settings)
+        if options.command == "proposals":
+            from davylamp import proposals_cli  # noqa: PLC0415
+
+            return proposals_cli.run(options, settings)
+        if options.command == "webhooks":
+            from davylamp import conformance_cli  # noqa: PLC0415
+
+            return conformance_cli.run(options, settings)
         if options.command == "verdict":
             from davylamp import verdict_cli  # noqa: PLC0415
 
             return verdict_cli.run(options, settings)
+        if options.command == "secrets":
+            from davylamp import secrets_cli  # noqa: PLC0415
+
+            return secrets_cli.run(options, settings)
         if options.command == "tokens":
             from davylamp import tokens_cli  # noqa: PLC0415
 
@@ -97,8 +109,11 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         # Not for the processes to load.
         from davylamp import (  # noqa: PLC0415
             canary_cli,
+            conformance_cli,
             control_cli,
             outbox_cli,
+            proposals_cli,
+            secrets_cli,
             slo_cli,
             store_cli,
             tokens_cli,
@@ -110,7 +125,10 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)
         outbox_cli.add_commands(commands)
+        proposals_cli.add_commands(commands)
+        conformance_cli.add_commands(commands)
         verdict_cli.add_commands(commands)
+        secrets_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")
     run = commands.add_parser("run", help="one process, in the foreground")

@@ -1,7 +1,7 @@
 """Questions to the running analysis about its objectives, and corrections of their budgets.
 
-``davylamp slo explain | whatif | report`` ask; ``exclude`` takes time out of budgets, ``include``
-takes that back, ``exclusions`` lists both.
+``davylamp slo explain | whatif | spend | report`` ask; ``exclude`` takes time out of budgets,
+``include`` takes that back, ``exclusions`` lists both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from davylamp.asking import ask_analysis
 from davylamp.config import Settings
 from davylamp.errors import DavylampError
 
-COMMANDS: Final = frozenset({"explain", "whatif", "report", "exclude", "include", "exclusions"})
+COMMANDS: Final = frozenset(
+    {"explain", "whatif", "spend", "report", "exclude", "include", "exclusions"}
+)
 
 
 def _as_json(found: Mapping[str, Any]) -> str:
@@ -37,12 +39,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add them to those of ``slo``."""
     explain = commands.add_parser("explain", help="every number of an objective, with its formula")
     whatif = commands.add_parser("whatif", help="what another target would have said, and paged")
+    spend = commands.add_parser("spend", help="where the budget went: bad events by cause")
     report = commands.add_parser("report", help="every objective over a period")
-    for one in (explain, whatif):
+    for one in (explain, whatif, spend):
         one.add_argument("name", help="of the objective")
         one.add_argument("--json", action="store_true")
     whatif.add_argument("--target", help="such as 0.995; default: as it is")
-    for one in (whatif, report):
+    for one in (whatif, spend, report):
         one.add_argument("--from", dest="from_text", help="RFC 3339 or now-7d")
         one.add_argument("--to", dest="to_text", help="default: now")
     report.add_argument("--format", choices=sorted(_FORMATS), default="csv")
@@ -75,6 +78,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.slo_command == "explain":
         found = ask_analysis(settings, f"{path}/explain")
         lines = explained(found)
+    elif options.slo_command == "spend":
+        found = ask_analysis(settings, f"{path}/spend" + _period(options))
+        lines = spent(found)
     else:
         found = ask_analysis(settings, f"{path}/whatif" + _period(options, options.target))
         lines = what_if(found)
@@ -131,6 +137,8 @@ def _period(options: argparse.Namespace, target: str | None = None) -> str:
 
 def explained(found: Mapping[str, Any]) -> list[str]:
     """Lines for people."""
+    if found.get("members"):
+        return _together(found)
     inputs = found["inputs"]
     lines = [
         f"{found['display_name'] or found['name']}: at least {found['objective_ratio']:.3%} good",
@@ -162,6 +170,20 @@ def explained(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _together(found: Mapping[str, Any]) -> list[str]:
+    """A composite: how its budget comes from its members', then each of them."""
+    members = found["members"]
+    name = found["display_name"] or found["name"]
+    lines = [f"{name}: one budget of {len(members)} objectives ({found['data_state']})"]
+    lines += [
+        f"  {one['name']} = {_value(one['value'])} = {one['formula']} = {one['inserted']}"
+        for one in found["numbers"]
+    ]
+    for member in members:
+        lines += ["", *explained(member)]
+    return lines
+
+
 def what_if(found: Mapping[str, Any]) -> list[str]:
     """Lines for people."""
     lines = [f"{_time(found['from_unix_nano'])} to {_time(found['to_unix_nano'])} UTC"]
@@ -170,6 +192,9 @@ def what_if(found: Mapping[str, Any]) -> list[str]:
         counts = ", ".join(f"{n} {severity}" for severity, n in sorted(one["alert_counts"].items()))
         left = one["budget_remaining_ratio"]
         budget = "no events" if left is None else f"{left:.0%} of the budget left"
+        projected = one["budget_projected_remaining_ratio"]
+        if left is not None and projected is not None:
+            budget += f" so far, {projected:.0%} of the one projected to the end"
         lines.append(
             f"{title} {one['objective_ratio']:.3%}: {budget}, {one['bad']} bad of {one['total']}, "
             f"alerts: {counts or 'none'} ({one['data_state']})"
@@ -186,6 +211,26 @@ def what_if(found: Mapping[str, Any]) -> list[str]:
         else f"Suggested: {suggested:.3%}, the strictest that left a quarter and paged nobody."
     )
     return lines
+
+
+def spent(found: Mapping[str, Any]) -> list[str]:
+    """Lines for people."""
+    period = f"{_time(found['from_unix_nano'])} to {_time(found['to_unix_nano'])} UTC"
+    what = f"{found['bad']} bad of {found['total']}, {_share(found['budget_spent_ratio'])}"
+    lines = [f"{found['display_name'] or found['name']}: {what} of the budget, {period}"]
+    for one in found["causes"]:
+        span = f"{_time(one['from_unix_nano'])} to {_time(one['to_unix_nano'])}"
+        what = f"{one['bad']:>9} bad  {one['kind']}: {one['title']} ({span})"
+        lines.append(f"  {_share(one['budget_spent_ratio']):>8}  {what}")
+    rest = found["nothing_known"]
+    lines.append(f"  {_share(rest['budget_spent_ratio']):>8}  {rest['bad']:>9} bad  nothing known")
+    if found["is_timeline_cut"] or found["causes_left_out"]:
+        lines.append("  Not every cause was looked at or is shown: ask for a shorter period.")
+    return lines
+
+
+def _share(ratio: float | None) -> str:
+    return "none" if ratio is None else f"{ratio:.1%}"
 
 
 def _value(value: float | None) -> str:

@@ -14,18 +14,21 @@ from typing import Any, Final
 
 from analysis.alerts.labels import fingerprint
 from analysis.alerts.silences import Silence, silenced_by
+from analysis.slo.budget_policy import PolicyAction, StepState
 from analysis.slo.tracker import SloStatus
 
 RESOLVED_FOR_S: Final = 300
-ALERT_NAME: Final = "SloBurnRate"
+BURN_RATE: Final = "SloBurnRate"
+BUDGET_POLICY: Final = "ErrorBudgetPolicy"
 _SECOND_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One objective and severity that burns, or did until lately."""
+    """An objective that burns, or a step of a policy that holds, or did until lately."""
 
     labels: Mapping[str, str]
+    #: Of the objective.
     display_name: str
     summary: str
     started_unix_nano: int
@@ -64,6 +67,51 @@ def read_alert(found: Mapping[str, Any]) -> Alert:
     return Alert(**{**found, "silenced_by": tuple(found["silenced_by"])})
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What fires at one look."""
+
+    labels: Mapping[str, str]
+    display_name: str
+    summary: str
+
+
+def burning(slos: Iterable[SloStatus]) -> list[Firing]:
+    """One for each objective and severity that burns."""
+    return [
+        Firing(_labels(BURN_RATE, one, severity), one.objective.display_name, one.summary)
+        for one in slos
+        for severity in sorted(one.firing)
+    ]
+
+
+def held_by_policies(slos: Sequence[SloStatus], states: Iterable[StepState]) -> list[Firing]:
+    """One for each step of a policy that holds and tells people."""
+    by_name = {one.objective.name: one for one in slos}
+    return [
+        Firing(
+            {
+                **_labels(BUDGET_POLICY, by_name[one.objective], one.step.severity),
+                "policy": one.step.full_name,
+            },
+            by_name[one.objective].objective.display_name,
+            one.text,
+        )
+        for one in states
+        if PolicyAction.NOTIFY in one.in_force
+    ]
+
+
+def _labels(alert_name: str, status: SloStatus, severity: str) -> dict[str, str]:
+    objective = status.objective
+    return {
+        "alertname": alert_name,
+        "slo": objective.name,
+        "service": objective.service,
+        "severity": severity,
+    }
+
+
 class NewsKind(StrEnum):
     """What happened to an alert."""
 
@@ -79,6 +127,24 @@ class News:
     kind: NewsKind
     alert: Alert
 
+    @property
+    def title(self) -> str:
+        """One line for the timeline."""
+        labels = self.alert.labels
+        if "policy" in labels:
+            subject, verb = (
+                f"the policy {labels['policy']} for {self.alert.display_name!r}",
+                "holds",
+            )
+        else:
+            subject, verb = f"the budget of {self.alert.display_name!r}", "burns"
+        words = {
+            NewsKind.BEGAN: verb if self.alert.is_told else f"{verb}, and is silenced",
+            NewsKind.HEARD: f"still {verb}, and is silenced no more",
+            NewsKind.ENDED: f"no longer {verb}",
+        }
+        return f"{labels['severity']}: {subject} {words[self.kind]}"
+
 
 class AlertBook:
     """Not thread-safe. ``known``: what an earlier process left."""
@@ -92,30 +158,31 @@ class AlertBook:
         return tuple(sorted(self._alerts.values(), key=lambda one: one.started_unix_nano))
 
     def take(
-        self, slos: Sequence[SloStatus], silences: Sequence[Silence], now_unix_nano: int
+        self,
+        firing: Iterable[Firing],
+        silences: Sequence[Silence],
+        now_unix_nano: int,
+        calm: Mapping[str, str],
     ) -> list[News]:
-        """Note where every objective stands; who is not among them any more burns no more."""
+        """Note what fires; all else has ended. ``calm``: objective -> what there is to say then."""
         old = now_unix_nano - RESOLVED_FOR_S * _SECOND_NS
-        before = {
+        self._alerts = {
             key: one
             for key, one in self._alerts.items()
             if one.ended_unix_nano is None or one.ended_unix_nano >= old
         }
-        self._alerts, news = before, []
-        burning = set()
-        words = {status.objective.name: status.summary for status in slos}
-        for status in slos:
-            for severity in sorted(status.firing):
-                labels = _labels(status, severity)
-                key = fingerprint(labels)
-                burning.add(key)
-                held_by = silenced_by(silences, labels, now_unix_nano)
-                news += self._burns(key, labels, status, held_by, now_unix_nano)
+        news: list[News] = []
+        on = set()
+        for found in firing:
+            key = fingerprint(found.labels)
+            on.add(key)
+            held_by = silenced_by(silences, found.labels, now_unix_nano)
+            news += self._burns(key, found, held_by, now_unix_nano)
         for key, one in list(self._alerts.items()):
-            if one.is_firing and key not in burning:
+            if one.is_firing and key not in on:
                 ended = replace(
                     one,
-                    summary=words.get(one.labels["slo"], "The objective is watched no more."),
+                    summary=calm.get(one.labels["slo"], "The objective is watched no more."),
                     updated_unix_nano=now_unix_nano,
                     ended_unix_nano=now_unix_nano,
                 )
@@ -123,20 +190,13 @@ class AlertBook:
                 news.append(News(NewsKind.ENDED, ended))
         return news
 
-    def _burns(
-        self,
-        key: str,
-        labels: Mapping[str, str],
-        status: SloStatus,
-        held_by: tuple[str, ...],
-        now: int,
-    ) -> list[News]:
+    def _burns(self, key: str, found: Firing, held_by: tuple[str, ...], now: int) -> list[News]:
         known = self._alerts.get(key)
         if known is None or not known.is_firing:
             began = Alert(
-                labels,
-                status.objective.display_name,
-                status.summary,
+                found.labels,
+                found.display_name,
+                found.summary,
                 started_unix_nano=now,
                 updated_unix_nano=now,
                 ended_unix_nano=None,
@@ -148,19 +208,9 @@ class AlertBook:
         is_heard = not known.is_told and not held_by
         self._alerts[key] = replace(
             known,
-            summary=status.summary,
+            summary=found.summary,
             updated_unix_nano=now,
             silenced_by=held_by,
             is_told=known.is_told or is_heard,
         )
         return [News(NewsKind.HEARD, self._alerts[key])] if is_heard else []
-
-
-def _labels(status: SloStatus, severity: str) -> dict[str, str]:
-    objective = status.objective
-    return {
-        "alertname": ALERT_NAME,
-        "slo": objective.name,
-        "service": objective.service,
-        "severity": severity,
-    }

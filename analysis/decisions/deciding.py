@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -69,7 +71,8 @@ def decide(
     commands.insert_decision(connection, decision)
     word = "Decided" if is_command else "Advice"
     title = f"{word}: {draft.action} of {declaration.service} {declaration.canary.version}"
-    _note(connection, record, now_unix_nano, "decision", title, draft.summary)
+    about = {"action": str(draft.action)}
+    _note(connection, record, now_unix_nano, "decision", title, draft.summary, about)
     if addressing is not None and is_command:
         webhook_id = new_id("msg", created, os.urandom(ENTROPY_BYTES))
         to = addressing.of(lane)
@@ -110,7 +113,13 @@ def _guarded(
 
 
 def _note(
-    connection: Connection, record: CanaryRecord, now: int, kind: str, title: str, detail: str
+    connection: Connection,
+    record: CanaryRecord,
+    now: int,
+    kind: str,
+    title: str,
+    detail: str,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     service = record.declaration.service
-    add_event(connection, Event(now, kind, service, record.deployment_id, title, detail))
+    add_event(connection, Event(now, kind, service, record.deployment_id, title, detail, about))

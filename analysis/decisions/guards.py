@@ -23,8 +23,10 @@ class Guard(StrEnum):
     """Which rule refused."""
 
     KILL_SWITCH = "kill_switch"
+    SETTINGS_NOT_APPROVED = "settings_not_approved"
     ENVIRONMENT_LOCK = "environment_lock"
     BARRED = "barred"
+    BUDGET_FREEZE = "budget_freeze"
     SAME_RELEASE = "same_release"
     TARGET_NOT_KNOWN_GOOD = "target_not_known_good"
     DWELL = "dwell"
@@ -85,12 +87,16 @@ class GuardFacts:
 
     #: Why the kill switch is thrown; None when it is not.
     kill_switch: str | None
+    #: Why this process's settings may command nothing; None when they may.
+    unapproved: str | None
     #: Locked environment (or ``*``) -> why.
     locks: dict[str, str]
     #: Digests of this service and environment that are barred -> why.
     barred: dict[str, str]
     #: Digests of this service and environment that a rollback may lead to.
     known_good: frozenset[str]
+    #: Why releases of this service are frozen by an error-budget policy; None when they are not.
+    frozen: str | None
     #: Commanded rollbacks of every environment: within the longest window, those under way, and
     #: those of the wish's own digest.
     rollbacks: tuple[PastRollback, ...]
@@ -109,6 +115,8 @@ def refusals(
 ) -> tuple[Refusal, ...]:
     """Every rule that holds ``wish``; empty means that it may be commanded."""
     found = [*_held(wish, facts), *_barred(wish, facts)]
+    if facts.frozen is not None and wish.action is Action.PROMOTION:
+        found.append(Refusal(Guard.BUDGET_FREEZE, f"{facts.frozen}."))
     if wish.looks < limits.min_looks:
         text = f"{wish.looks} looks were taken; at least {limits.min_looks} come before a command."
         found.append(Refusal(Guard.DWELL, text))
@@ -127,6 +135,8 @@ def refusals(
 def _held(wish: Wish, facts: GuardFacts) -> Iterator[Refusal]:
     if facts.kill_switch is not None:
         yield Refusal(Guard.KILL_SWITCH, f"The kill switch is thrown: {facts.kill_switch}.")
+    if facts.unapproved is not None:
+        yield Refusal(Guard.SETTINGS_NOT_APPROVED, facts.unapproved)
     for name in (ALL_ENVIRONMENTS, wish.environment):
         if name in facts.locks:
             what = "Every environment" if name == ALL_ENVIRONMENTS else f"Environment {name}"

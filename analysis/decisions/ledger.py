@@ -19,9 +19,11 @@ from analysis.decisions import canaries, commands, deciding, guard_store, outbox
 from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.correction_store import CorrectionStore
 from analysis.decisions.database import Database, Transactions
+from analysis.decisions.definition_store import DefinitionStore
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox_desk import OutboxDesk
+from analysis.decisions.override_store import OverrideStore
 from analysis.decisions.records import (
     CanaryRecord,
     Decision,
@@ -58,6 +60,8 @@ class Ledger:
         self.guards = GuardDesk(database, clock, guarding)
         self.corrections = CorrectionStore(database, clock)
         self.silences = SilenceStore(database, clock)
+        self.overrides = OverrideStore(database, clock)
+        self.definitions = DefinitionStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()
@@ -303,10 +307,16 @@ class Ledger:
             event = Event(at, kind, service, deployment_id, title, detail, about)
             timeline.add_event(connection, event)
 
-    def events(self, from_unix_nano: int, to_unix_nano: int, limit: int = 500) -> list[Event]:
-        """Events of [from, to), newest first."""
+    def events(
+        self,
+        from_unix_nano: int,
+        to_unix_nano: int,
+        limit: int = 500,
+        kinds: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """Events of [from, to), newest first; of every kind unless some are named."""
         with self.database.read() as connection:
-            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit)
+            return timeline.list_events(connection, from_unix_nano, to_unix_nano, limit, kinds)
 
     def put_status(self, kind: str, name: str, status: Mapping[str, Any]) -> None:
         """Replace the current status ``name`` of a kind (``slo``, ``anomaly``)."""

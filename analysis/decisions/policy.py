@@ -1,7 +1,9 @@
 """Who may roll back or promote, and when: a pure function of canary, verdict and mode.
 
 Only evidence moves a release. FAIL asks for a rollback, PASS for a promotion; INCONCLUSIVE and
-INVALID ask for nothing, nor does a verdict that is not final. The mode says how far we go:
+INVALID ask for nothing, nor does a verdict that is not final. One exception is a person's own rule:
+an error-budget policy with the action ``rollBack`` takes back what began before the budget burned,
+and says that nothing is proven about the canary. The mode says how far we go:
 ``observe`` decides nothing, ``advise`` tells people, ``act`` commands the deployer.
 """
 
@@ -11,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from analysis.canary.evidence import Verdict, VerdictKind
+from analysis.canary.evidence import Reason, Verdict, VerdictKind
 from analysis.decisions.records import CanaryRecord, DecisionDraft
 from analysis.decisions.states import Action
 
@@ -71,6 +73,8 @@ def decide(canary: CanaryRecord, verdict: Verdict, mode: Mode) -> Ruling:
     if canary.decision is not None:
         return Ruling(None, f"Decided already: {canary.decision.decision_id}.")
     action = _ACTIONS.get(verdict.kind)
+    if verdict.reason is Reason.BUDGET_POLICY:
+        action = Action.ROLLBACK
     if action is None:
         return Ruling(
             None, f"The verdict is {verdict.kind}: nothing is promoted, nothing rolled back."

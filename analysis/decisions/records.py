@@ -271,7 +271,7 @@ class Event:
     deployment_id: str | None
     title: str
     detail: str
-    #: Of an alert: its labels, whether it fires and whether people are told.
+    #: What programs need of it: an alert's labels and whether people are told, a decision's action.
     about: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -283,6 +283,22 @@ class Event:
             "title": self.title,
             "detail": self.detail,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Who answers for what a person changes."""
+
+    #: For people: one name, or those of two.
+    who: str
+    reason: str
+    #: Of the row of the audit log: the one whose act made it take effect.
+    actor: str
+
+    @classmethod
+    def by(cls, who: str, reason: str) -> Signed:
+        """One person alone."""
+        return cls(who, reason, who)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from analysis.decisions import audit
 from analysis.decisions.records import Event, SloPoint
@@ -50,19 +50,29 @@ def add_event(connection: Connection, event: Event, actor: str = audit.SELF) -> 
 
 
 def list_events(
-    connection: Connection, from_unix_nano: int, to_unix_nano: int, limit: int
+    connection: Connection,
+    from_unix_nano: int,
+    to_unix_nano: int,
+    limit: int,
+    kinds: Sequence[str] | None = None,
 ) -> list[Event]:
-    """Events of [from, to), newest first."""
+    """Events of [from, to), newest first; of every kind unless some are named."""
     query = (
         select(events)
         .where(events.c.unix_nano >= from_unix_nano, events.c.unix_nano < to_unix_nano)
         .order_by(events.c.unix_nano.desc(), events.c.id.desc())
         .limit(limit)
     )
-    return [
-        Event(row.unix_nano, row.kind, row.service, row.deployment_id, row.title, row.detail)
-        for row in connection.execute(query)
-    ]
+    if kinds is not None:
+        query = query.where(events.c.kind.in_(kinds))
+    return [_event(row) for row in connection.execute(query)]
+
+
+def _event(row: Row[Any]) -> Event:
+    about = None if row.about_json is None else orjson.loads(row.about_json)
+    return Event(
+        row.unix_nano, row.kind, row.service, row.deployment_id, row.title, row.detail, about
+    )
 
 
 def put_status(

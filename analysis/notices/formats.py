@@ -8,6 +8,7 @@ Everything about one decision has one key, so that what was opened is closed.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,9 +51,12 @@ SEVERITIES: Final = {
     "dead_letter": Severity.CRITICAL,
     "unconfirmed": Severity.CRITICAL,
     "confirmed": Severity.INFO,
+    "not_recovered": Severity.CRITICAL,
     "slo_page": Severity.CRITICAL,
     "slo_ticket": Severity.WARNING,
 }
+#: Those about an objective.
+ALERTS: Final = frozenset({"slo_page", "slo_ticket"})
 #: Kinds that say it is over.
 RESOLVING: Final = frozenset({"confirmed"})
 CONTENT_TYPES: Final = {
@@ -64,7 +68,7 @@ CONTENT_TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(abc.ABC):
     """One event of the timeline, with what it is about; ``*`` is every environment."""
 
     event_id: int
@@ -76,39 +80,39 @@ class Notice:
     service: str
 
     @property
+    @abc.abstractmethod
     def subject(self) -> str:
         """What it is about; notices of one subject go in order."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def key(self) -> str:
         """The same for everything about one decision or alert."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def is_resolving(self) -> bool:
         """Whether it says that it is over."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def labels(self) -> dict[str, str]:
         """Of an alert, in Alertmanager's sense."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def group(self) -> tuple[str, ...]:
         """Names of the labels that tell it from others, and never change from opening to end."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def path(self) -> str:
         """Of our API, where there is more."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def own_facts(self) -> dict[str, Any]:
         """What programs read beside kind, severity and words."""
-        raise NotImplementedError
 
     @property
     def artifact(self) -> str | None:
@@ -193,7 +197,8 @@ class AlertNotice(Notice):
     @property
     def subject(self) -> str:
         """The objective and the severity."""
-        return f"slo/{self.alert_labels['slo']}/{self.alert_labels['severity']}"
+        parts = (self.alert_labels.get(name) for name in ("slo", "severity", "policy"))
+        return "/".join(["slo", *(one for one in parts if one is not None)])
 
     @property
     def key(self) -> str:

@@ -85,10 +85,18 @@ class CollectorClient:
         step_ns: int,
         matches: Sequence[str],
         group_by: Sequence[str],
+        is_since_last: bool = False,
     ) -> SeriesAnswer:
-        """Events added per group and step; for histograms the observations."""
+        """Events added per group and step; for histograms the observations.
+
+        ``is_since_last``: what a counter gained while nobody heard it counts where it is heard
+        again; otherwise it counts nowhere once the silence is longer than the collector looks back.
+        """
         parameters = _parameters(metric, from_unix_nano, to_unix_nano, step_ns, matches, group_by)
-        return parse_series(await self._get("/api/v1/series", [*parameters, ("agg", "increase")]))
+        parameters.append(("agg", "increase"))
+        if is_since_last:
+            parameters.append(("since_last", "true"))
+        return parse_series(await self._get("/api/v1/series", parameters))
 
     async def instances(
         self, *, from_unix_nano: int, to_unix_nano: int
@@ -102,6 +110,14 @@ class CollectorClient:
         window = [("start", f"{start_ms / 1000:.3f}"), ("end", f"{end_ms / 1000:.3f}")]
         parameters = [("query", query), *window, ("step", str(step_s))]
         return await self._get("/prometheus/api/v1/query_range", parameters)
+
+    async def metric_names(self) -> list[str]:
+        """Names a PromQL query may select, sorted."""
+        answer = await self._get("/prometheus/api/v1/label/__name__/values", ())
+        names = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise AnswerUnusable("the names of metrics are no list of texts")
+        return names
 
     async def _get(self, path: str, parameters: Iterable[tuple[str, str]]) -> Any:
         assert self._session is not None, "CollectorClient.open() comes first"

@@ -138,9 +138,14 @@ class CanaryWatch:
 
     # --- looking ----------------------------------------------------------------------------
 
-    async def look(self, now_unix_nano: int) -> LookResult:
-        """Read what is new and judge it; never raises ReadingError, it holds instead."""
+    async def look(self, now_unix_nano: int, take_back: str | None = None) -> LookResult:
+        """Read what is new and judge it; never raises ReadingError, it holds instead.
+
+        ``take_back``: why a policy ends the canary now, whatever the evidence.
+        """
         index, self._looks = self._looks, self._looks + 1
+        if take_back is not None:
+            return self._held(holds.taken_back(self._judge, index, now_unix_nano, take_back))
         if now_unix_nano >= self.declaration.expires_unix_nano:
             return self._held(holds.at_the_end(self._judge, index, now_unix_nano, self._summary))
         try:

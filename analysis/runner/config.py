@@ -32,6 +32,8 @@ class RunnerConfig:
     objectives_path: str
     #: OpenSLO documents read together with the objectives; empty = none.
     alerting_path: str
+    #: Error-budget policies; empty = none.
+    budget_policy_path: str
     signals_path: str
     #: Base address of an Alertmanager that burn-rate alerts are sent to; empty = none.
     alertmanager_url: str

@@ -1,8 +1,8 @@
 """Objectives and anomalies of the whole fleet: one question per metric, asked every few seconds.
 
-At start the recent past is read back from the collector, so a restart neither forgets an incident
-nor announces it a second time. An anomaly or a burning budget is told and shown; it never rolls
-anything back, because it knows no release to blame.
+At start the past is read back from the collector, the recent one finely, so a restart neither
+forgets an incident nor what was spent, nor announces it a second time. An anomaly or a burning
+budget is told and shown; it never rolls anything back, because it knows no release to blame.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.alerts.book import AlertBook, News, NewsKind, read_alert
+from analysis.alerts.book import AlertBook, News, burning, held_by_policies, read_alert
 from analysis.anomaly.signals import Signal, SignalsConfig
 from analysis.anomaly.watch import AnomalyEdge, AnomalyState, AnomalyWatch
 from analysis.decisions.ledger import Ledger
-from analysis.decisions.records import SloPoint
+from analysis.decisions.override_store import Override
+from analysis.decisions.records import Declaration, SloPoint
 from analysis.reading.answers import SeriesAnswer
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
@@ -26,6 +27,16 @@ from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
+from analysis.runner.older_past import OlderPast, coarse_step_s
+from analysis.runner.recoveries import Recoveries
+from analysis.slo.budget_policy import (
+    PolicyAction,
+    PolicyBook,
+    PolicyStep,
+    StepState,
+    Watched,
+)
+from analysis.slo.composites import composite_statuses, composites_of
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
@@ -59,6 +70,7 @@ class Fleet:
         config: RunnerConfig,
         *,
         objectives: Sequence[Objective],
+        policies: Sequence[PolicyStep],
         signals: SignalsConfig,
     ) -> None:
         self._client = client
@@ -70,24 +82,34 @@ class Fleet:
         self._signals = signals.signals
         self._watch = AnomalyWatch(signals, float(config.fleet_step_s))
         self._objectives = tuple(objectives)
+        self._composites = composites_of(self._objectives)
         self._trackers: list[SloTracker] = []
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
+        self._older = OlderPast(client, (), config.fleet_step_s, 0)
         self._point_due_unix_nano = 0
         self._spans = KeptSpans()
         url = config.alertmanager_url
         self._alertmanager = AlertmanagerClient(url) if url else None
         self._telling: asyncio.Future[bool] | None = None
         self._alerts = AlertBook()
+        self._steps = tuple(policies)
+        self._policies = PolicyBook(())
+        self._policy_states: tuple[StepState, ...] = ()
         self._frozen: frozenset[str] = frozenset()
+        self._recoveries = Recoveries(ledger)
         self.is_caught_up = False
 
     async def start(self) -> None:
         """Know what was on before this process; raises LedgerUnavailableError."""
+        definitions = {one.name: one.definition() for one in self._objectives}
+        await asyncio.to_thread(self._ledger.definitions.note, definitions)
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         kept = await asyncio.to_thread(self._ledger.statuses, "alert")
         self._alerts = AlertBook(read_alert(one) for one in kept)
+        known = await asyncio.to_thread(self._ledger.statuses, "policy")
+        self._policies = PolicyBook(self._steps, known)
         firing = {status["name"]: _firing(status) for status in slos}
         self._frozen = frozenset(s["name"] for s in slos if s.get("alerts_frozen", False))
         self._anomalous = {one["name"] for one in anomalies if one["state"] == "anomalous"}
@@ -101,17 +123,33 @@ class Fleet:
             for objective in self._objectives
         ]
         now = self._clock.wall_unix_nano()
-        since = (now - self._config.fleet_backfill_s * SECOND_NS) // self._step_ns * self._step_ns
+        coarse_s = coarse_step_s(self._objectives, self._config.fleet_step_s)
+        coarse_ns = coarse_s * SECOND_NS
+        since = (now - self._config.fleet_backfill_s * SECOND_NS) // coarse_ns * coarse_ns
+        self._older = OlderPast(self._client, self._trackers, coarse_s, since)
         self._questions = [
             _Question(metric, keys, since)
             for metric, keys in _attributes(self._objectives, self._signals).items()
         ]
+
+    def take_back(self, canary: Declaration) -> str | None:
+        """Why a policy takes the canary back; only one that began to hold after the canary did."""
+        for one in self._policy_states:
+            is_later = (one.since_unix_nano or 0) >= canary.started_unix_nano
+            if (
+                one.service == canary.service
+                and PolicyAction.ROLL_BACK in one.in_force
+                and is_later
+            ):
+                return f"{one.step.full_name} for {one.objective}: {one.text}."
+        return None
 
     async def tick(self) -> None:
         """Take what is new and publish how everything stands; a failed reading is no data."""
         now = self._clock.wall_unix_nano()
         edges: list[AnomalyEdge] = []
         try:
+            await self._older.read()
             reached = [await self._advance(question, now, edges) for question in self._questions]
             is_caught_up = all(reached)
         except ReadingError as error:
@@ -135,6 +173,7 @@ class Fleet:
             step_ns=self._step_ns,
             matches=(),
             group_by=question.group_by,
+            is_since_last=True,
         )
         until = fleet_closed_until(
             start,
@@ -192,16 +231,31 @@ class Fleet:
     async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
         corrections = await asyncio.to_thread(self._ledger.corrections.in_force, now)
         silences = await asyncio.to_thread(self._ledger.silences.not_over, now)
+        overrides = await asyncio.to_thread(self._ledger.overrides.in_force, now)
+        spans = [self._excluded(one.objective, now, corrections) for one in self._trackers]
         slos = [
-            tracker.evaluate(now, self._excluded(tracker.objective, now, corrections))
-            for tracker in self._trackers
+            tracker.evaluate(now, excluded)
+            for tracker, excluded in zip(self._trackers, spans, strict=True)
         ]
+        slos += composite_statuses(self._composites, slos)
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
             self._point_due_unix_nano = now + round(self._config.slo_history_interval_s * SECOND_NS)
-        news = self._alerts.take(slos, silences, now)
+        self._policy_states = self._policies.take(
+            [
+                Watched(one.objective.name, one.objective.service, one.view(excluded))
+                for one, excluded in zip(self._trackers, spans, strict=True)
+            ],
+            lambda step, objective: _overriding(overrides, step, objective),
+            now,
+        )
+        firing = burning(slos) + held_by_policies(slos, self._policy_states)
+        calm = {one.objective.name: one.summary for one in slos}
+        news = self._alerts.take(firing, silences, now, calm)
         await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
+        views = [one.view() for one in self._trackers]
+        await asyncio.to_thread(self._recoveries.look, views, now)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))
@@ -209,9 +263,9 @@ class Fleet:
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
     ) -> tuple[Period, ...]:
-        end = now // SECOND_NS + 1
-        longest_s = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        period = Period(end - longest_s - self._config.fleet_step_s, end)
+        bearing = objective.bearing(now // SECOND_NS + 1)
+        start = bearing.start_unix_s - self._config.fleet_step_s
+        period = Period(start, bearing.end_unix_s)
         return self._spans.of(objective.name, period, corrections)
 
     def _store(
@@ -228,7 +282,7 @@ class Fleet:
             self._ledger.record_event(
                 f"slo_{alert.labels['severity']}",
                 alert.labels["service"],
-                _title(one),
+                one.title,
                 detail=alert.summary,
                 about={
                     "labels": alert.labels,
@@ -245,8 +299,13 @@ class Fleet:
         for anomaly in edges:
             word = "Unusual" if anomaly.is_anomalous else "Back to normal"
             title = f"{word}: {anomaly.name}"
-            self._ledger.record_event("anomaly", anomaly.service, title, detail=anomaly.text)
+            about = {"series": anomaly.name, "is_anomalous": anomaly.is_anomalous}
+            self._ledger.record_event(
+                "anomaly", anomaly.service, title, detail=anomaly.text, about=about
+            )
         self._ledger.put_statuses("slo", {s.objective.name: s.to_json() for s in slos}, only=True)
+        states = {f"{s.step.full_name} {s.objective}": s.to_json() for s in self._policy_states}
+        self._ledger.put_statuses("policy", states, only=True)
         alerts = {one.fingerprint: one.to_json() for one in self._alerts.alerts}
         self._ledger.put_statuses("alert", alerts, only=True)
         anomalies = {one.name: one.to_json() for one in self._watch.series}
@@ -256,14 +315,9 @@ class Fleet:
                 self._ledger.record_slo_point(status.objective.name, _point(status))
 
 
-def _title(news: News) -> str:
-    alert = news.alert
-    words = {
-        NewsKind.BEGAN: "burns" if alert.is_told else "burns, and is silenced",
-        NewsKind.HEARD: "still burns, and is silenced no more",
-        NewsKind.ENDED: "no longer burns",
-    }
-    return f"{alert.labels['severity']}: the budget of {alert.display_name!r} {words[news.kind]}"
+def _overriding(overrides: Sequence[Override], step: PolicyStep, objective: str) -> str | None:
+    found = [one for one in overrides if one.is_about(step.full_name, objective)]
+    return f"{found[0].author}: {found[0].reason}" if found else None
 
 
 def freeze_changes(frozen: frozenset[str], slos: Sequence[SloStatus]) -> list[SloStatus]:

@@ -42,6 +42,14 @@ def at_the_end(judge: CanaryJudge, index: int, now_unix_nano: int, last_summary:
     return _under(_known(judge, now_unix_nano), index, verdict)
 
 
+def taken_back(judge: CanaryJudge, index: int, now_unix_nano: int, why: str) -> Look:
+    """The look that ends a canary because a policy says so, whatever the evidence."""
+    text = f"Taken back by an error-budget policy, nothing is proven about the canary: {why}"
+    reason = Reason.BUDGET_POLICY
+    verdict = Verdict(VerdictKind.INCONCLUSIVE, reason, text, now_unix_nano, True, None, None)
+    return _under(_known(judge, now_unix_nano), index, verdict)
+
+
 def numbered(look: Look, index: int, reading: dict[str, Any]) -> Look:
     """A judge's look with its number among all looks and how its data came."""
     return replace(look, index=index, traffic={**look.traffic, "reading": reading})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,11 @@ from analysis.runner.config import RunnerConfig
 from analysis.runner.confirmation import Confirmer
 from analysis.runner.feedback import Feedback
 from analysis.runner.fleet import Fleet
+from analysis.slo.budget_policy import PolicyStep
 from analysis.slo.errors import SloError
-from analysis.slo.objectives import Objective, load_objectives
+from analysis.slo.objectives import Objective, check_steps, load_objectives
 from analysis.slo.objectives import shipped_text as shipped_slo
+from analysis.slo.policy_document import read_policies
 from telemetry.clock import Clock
 
 logger = logging.getLogger("analysis.runner")
@@ -45,6 +47,7 @@ class Rules:
     canary_text: str
     canary: CanaryConfig
     objectives: tuple[Objective, ...]
+    policies: tuple[PolicyStep, ...]
     signals: SignalsConfig
 
 
@@ -59,14 +62,24 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
         }
         if config.alerting_path:
             objectives[config.alerting_path] = _text(config.alerting_path, str)
+        loaded = load_objectives(objectives)
+        check_steps(loaded, config.fleet_step_s)
         return Rules(
             canary_text,
             canary_rule,
-            load_objectives(objectives),
+            loaded,
+            _policies(config.budget_policy_path, loaded),
             load_signals(_text(config.signals_path, shipped_signals)),
         )
     except (CanaryError, SloError, AnomalyError) as error:
         raise StartError(f"[analysis] a rule cannot be used: {error}") from error
+
+
+def _policies(path: str, objectives: Sequence[Objective]) -> tuple[PolicyStep, ...]:
+    if not path:
+        return ()
+    windows_s = {one.name: one.window_s for one in objectives}
+    return read_policies(_text(path, str), path, windows_s)
 
 
 def _rule(text: str, path: str) -> CanaryConfig:
@@ -119,6 +132,7 @@ class Runner:
             clock,
             config,
             objectives=rules.objectives,
+            policies=rules.policies,
             signals=rules.signals,
         )
 
@@ -191,7 +205,8 @@ class Runner:
             started_s = self._clock.monotonic_s()
             watch = self._watches.get(record.deployment_id) or await self._begin(record)
             self._watches[record.deployment_id] = watch
-            result = await watch.look(self._clock.wall_unix_nano())
+            take_back = self.fleet.take_back(record.declaration)
+            result = await watch.look(self._clock.wall_unix_nano(), take_back)
             await self._store(record, result)
             self._note(record.deployment_id, result.look)
             self._feedback.looked(self._clock.monotonic_s() - started_s)

@@ -17,6 +17,9 @@ from analysis.decisions.records import Decision, Declaration
 from analysis.decisions.states import Action
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
+#: No body is larger: every other text in it is a label or a setting of a few hundred bytes.
+MAX_BODY_BYTES: Final = 65_536
+MAX_SUMMARY_CHARS: Final = 4_000
 
 #: Types of our events by what they ask for.
 EVENT_TYPES: Final = {
@@ -79,7 +82,7 @@ def render(decision: Decision, declaration: Declaration, addressing: Addressing)
         "target": {"digest": target.digest, "version": target.version},
         "reason": {
             "verdict": decision.verdict,
-            "summary": decision.summary,
+            "summary": decision.summary[:MAX_SUMMARY_CHARS],
             "culprit_metric": decision.culprit_metric,
             "culprit_split": decision.culprit_split,
         },

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from collector.config import StoreConfig
 from collector.query import arrow, metrics, params, requests, traces
-from collector.query.errors import QueryError
+from collector.query.errors import BadParameter, QueryError
 from collector.query.exemplars import add_exemplar_routes
 from collector.query.health import health
 from collector.query.jaeger_api import build_jaeger_app
@@ -154,7 +154,15 @@ def _add_metric_routes(
 
         return await questions.run(request, answer)
 
-    def question(span: Window, step: int, metric: Text, match: list[str], by: Text) -> MetricQuery:
+    def question(
+        span: Window,
+        step: int,
+        metric: Text,
+        match: list[str],
+        by: Text,
+        *,
+        is_since_last: bool = False,
+    ) -> MetricQuery:
         return MetricQuery(
             metric=params.required("metric", metric),
             window=span,
@@ -163,6 +171,7 @@ def _add_metric_routes(
             group_by=params.group_keys(by),
             look_back_ns=look_back_ns,
             max_series=config.max_series_per_query,
+            is_since_last=is_since_last,
         )
 
     @app.get("/api/v1/series")
@@ -175,8 +184,14 @@ def _add_metric_routes(
         to_text: ToText = None,
         step_s: StepText = None,
         agg: Text = None,
+        *,
+        since_last: Text = None,
     ) -> Response:
-        """Points for charts; steps are aligned to multiples of step_s, null means no data."""
+        """Points for charts; steps are aligned to multiples of step_s, null means no data.
+
+        ``since_last=true`` (with agg=increase): what a counter gained while it was not heard
+        counts in the step in which it is heard again.
+        """
 
         def answer() -> dict[str, Any]:
             span = questions.window(from_text, to_text)
@@ -184,7 +199,11 @@ def _add_metric_routes(
             span = params.aligned(span, step)
             if agg is not None:
                 params.one_of("agg", agg, metrics.AGGREGATIONS)
-            body = metrics.series(store, cache, question(span, step, metric, match, group_by), agg)
+            is_since_last = params.boolean("since_last", since_last)
+            if is_since_last and agg != "increase":
+                raise BadParameter("since_last is about what was added", accepted="agg=increase")
+            asked = question(span, step, metric, match, group_by, is_since_last=is_since_last)
+            body = metrics.series(store, cache, asked, agg)
             return {**body, **bounds(span), "step_s": step / 1e9}
 
         return await questions.run(request, answer, arrow.series_table)

@@ -32,7 +32,12 @@ _TABLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MetricQuery:
-    """One question about one metric; ``step_ns`` cuts the window from its start."""
+    """One question about one metric; ``step_ns`` cuts the window from its start.
+
+    ``is_since_last``: a running total heard again after more than ``look_back_ns`` adds what it
+    gained since its last point, however old, to the step in which it is heard. Without it that
+    point is only where the next difference begins: a chart has no spike where a gap ends.
+    """
 
     metric: str
     window: Window
@@ -41,6 +46,7 @@ class MetricQuery:
     group_by: tuple[str, ...]
     look_back_ns: int
     max_series: int
+    is_since_last: bool = False
 
     @property
     def step_count(self) -> int:
@@ -108,9 +114,8 @@ def select(store: Store, cache: SeriesCache, query: MetricQuery) -> Selection | 
         )
     chosen = sorted((series for series in known.values() if series.kind == kind), key=_wrapped_id)
     wanted = [series.series_id for series in chosen]
-    table = points.points(
-        store, _TABLES[kind], wanted, query.window, look_back_ns=query.look_back_ns
-    )
+    read = points.points_since_last if query.is_since_last else points.points
+    table = read(store, _TABLES[kind], wanted, query.window, look_back_ns=query.look_back_ns)
     ids_sorted = np.array([_wrapped_id(series) for series in chosen], dtype=np.int64)
     index = np.searchsorted(ids_sorted, points.integers(table["series_id"]))
     order = increments.sort_order(index, points.integers(table["time_unix_nano"]))

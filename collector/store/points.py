@@ -184,6 +184,31 @@ def points(
     )
 
 
+def points_since_last(
+    store: Store, table: str, ids: Sequence[int], window: Window, *, look_back_ns: int
+) -> pa.Table:
+    """The same, and of a series not heard for longer the last point before, however old.
+
+    A second question, asked only while there is such a series.
+    """
+    found = points(store, table, ids, window, look_back_ns=look_back_ns)
+    heard = found["series_id"].combine_chunks().to_numpy(zero_copy_only=False)
+    is_before = integers(found["time_unix_nano"]) < window.from_unix_nano
+    alone = np.setdiff1d(heard, heard[is_before]).tolist()
+    if not alone:
+        return found
+    older = store.query(
+        f"""
+        SELECT series_id, time_unix_nano, start_unix_nano, {_COLUMNS[table]} FROM {table}
+        WHERE series_id IN {{ids:Array(UInt64)}} AND bitAnd(flags, 1) = 0
+          AND time_unix_nano < {{before:Int64}}
+        ORDER BY series_id DESC, time_unix_nano DESC LIMIT 1 BY series_id
+        """,  # noqa: S608 - names come from _COLUMNS, values are bound
+        {"ids": alone, "before": window.from_unix_nano - look_back_ns},
+    )
+    return pa.concat_tables([found, older])
+
+
 def integers(column: pa.ChunkedArray) -> Ints:
     """A column as int64; ids above 2**63 wrap, which keeps them distinct."""
     return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False)).astype(np.int64)

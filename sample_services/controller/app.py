@@ -99,6 +99,10 @@ class Controller:
         if self.ledger.seen(webhook_id):
             return {"decision_id": command.decision_id, "duplicate": True}
         check_fresh(command, self.ledger.last_sequence(command.subject), now_unix_nano)
+        if self.addressee.is_rehearsal(command):
+            self.ledger.admit(command)
+            self.ledger.finish(command.decision_id)
+            return {"decision_id": command.decision_id, "duplicate": False}
         self.deployer.check(command)
         self.ledger.admit(command)
         self.deployer.obey(command)

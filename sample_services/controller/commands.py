@@ -21,6 +21,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "davylamp.promotion.requested": "promotion",
 }
 
+#: Commands for this environment are rehearsals: taken like others, and nothing is done.
+REHEARSAL: Final = "conformance"
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -56,6 +59,10 @@ class Addressee:
     environment: str
     #: Base address of the analysis; confirmations, which carry a token, go nowhere else.
     analysis_url: str
+
+    def is_rehearsal(self, command: Command) -> bool:
+        """Whether a command that is addressed to us only asks whether we would obey."""
+        return command.subject.startswith(f"{REHEARSAL}/") and self.environment != REHEARSAL
 
 
 def read_command(webhook_id: str, body: bytes) -> Command:
@@ -93,9 +100,9 @@ def check_address(body: bytes, command: Command, addressee: Addressee) -> None:
     data = json.loads(body)["data"]
     audience = data.get("audience")
     expected = {"endpoint_id": addressee.endpoint_id, "environment": addressee.environment}
-    if audience != expected:
+    if audience not in (expected, {**expected, "environment": REHEARSAL}):
         raise CommandRefusedError(422, "wrong_audience", f"addressed to {audience}, not {expected}")
-    if command.subject != f"{addressee.environment}/{command.service}":
+    if command.subject != f"{audience['environment']}/{command.service}":
         raise CommandRefusedError(422, "wrong_subject", f"subject is {command.subject!r}")
     if data.get("mode") != "act":
         raise CommandRefusedError(422, "not_act", f"mode is {data.get('mode')!r}, not 'act'")

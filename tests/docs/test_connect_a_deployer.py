@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
@@ -192,3 +192,52 @@ def test_the_pages_deployer_refuses_strangers_and_repeats_nothing(site):
     deployer.kill()
     accepted = (site.state / "accepted.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in accepted] == ["msg_1", "msg_2"]
+
+
+async def test_the_pages_deployer_passes_the_conformance_checks(site):
+    """And carries none of the rehearsals out."""
+    from analysis.webhooks.conformance import Audience, Messages, checks
+    from analysis.webhooks.conformance_run import run_checks
+    from analysis.webhooks.signing import read_secrets
+
+    deployer = site.start_deployer()
+    messages = Messages(Audience("deploy-controller"), SystemClock().wall_unix_nano(), os.urandom)
+    sent = checks(messages, read_secrets(site.state / "secrets" / "webhook.secret"))
+    url = f"http://127.0.0.1:{site.deployer_port}/webhooks/davylamp"
+    async with aclosing(run_checks(url, sent, SystemClock())) as found:
+        assert [(one.check.name, one.status) async for one in found if not one.passed] == []
+    deployer.kill()
+    assert deployer.stdout.read() == ""
+    accepted = (site.state / "accepted.jsonl").read_text().splitlines()
+    assert len(accepted) == 4
+
+
+def test_the_relay_obeys_a_real_command_and_reports_its_end(site):
+    """From a committed decision over the signed webhook to a program's arguments, and back."""
+    analysis, url = site.start_analysis()
+    declare = [sys.executable, "declare.py", url, str(site.state), "checkout-42"]
+    subprocess.run(declare, cwd=site.folder, capture_output=True, check=True, timeout=20)
+    analysis.terminate()
+    assert analysis.wait(10) == 0
+    site.environment["DAVYLAMP_ANALYSIS__API_PORT"] = url.rsplit(":", 1)[1]
+    site.analysis_url = url
+    decision = conclude(site, "checkout-42")
+    program = site.folder / "deploy.sh"
+    program.write_text('#!/bin/sh\necho "$@" > obeyed\n')
+    program.chmod(0o755)
+    relay = site.start(
+        str(ROOT / "docs/howto/receivers/script_receiver.py"),
+        *("--secret-file", str(site.state / "secrets/webhook.secret"), "--environment", "demo"),
+        *("--state", "relay", "--port", str(site.deployer_port), "--analysis-url", url),
+        *("--token-file", str(site.state / "secrets/api.token"), "--", "./deploy.sh"),
+    )
+    assert json.loads(relay.stdout.readline())["state"] == "ready"
+    site.start_analysis()
+    ended = json.loads(relay.stdout.readline())
+    assert (ended["state"], ended["decision_id"]) == ("done", decision.decision_id)
+    assert (
+        site.folder / "obeyed"
+    ).read_text() == "rollback demo checkout 1.5.0 1.4.0 sha256:0a1b\n"
+    path = f"{url}/api/v1/decisions/{decision.decision_id}"
+    done = site.until(lambda: (d := read(path))["completed_unix_nano"] and d)
+    assert done["acknowledged_unix_nano"] <= done["completed_unix_nano"]

@@ -280,12 +280,14 @@ class Stage:
         addressing = Addressing("controller", "http://127.0.0.1:9/hook", "http://127.0.0.1:9", 900)
         self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", self.clock, addressing)
         self.is_cut = False  # nothing reaches the collector
+        self.canary_config_path = ""  # the shipped rule
         self.kept: list = []
         self.runner: Runner | None = None
         self.client: CollectorClient | None = None
 
-    async def new_runner(self, **changes) -> Runner:
+    async def new_runner(self, policy_path: str = "", objectives_path: str = "") -> Runner:
         """A runner as a fresh process would make it: it knows what the ledger knows."""
+        config = replace(RUNNER, budget_policy_path=policy_path, objectives_path=objectives_path)
         if self.client is not None:
             await self.client.close()
         self.client = CollectorClient(self.collector.url, RUNNER.reading)
@@ -295,8 +297,8 @@ class Stage:
             self.client,
             Feedback(quiet_telemetry()),
             self.clock,
-            RUNNER,
-            rules=load_rules(RUNNER, ""),
+            config,
+            rules=load_rules(config, self.canary_config_path),
             modes=Modes("act", {}),
             confirm_timeout_s=60.0,
         )

@@ -101,3 +101,22 @@ def test_what_is_in_force_is_read_back_as_it_was_made(open_ledger):
     assert ledger.corrections.in_force(later) == []
     (kept,) = ledger.corrections.every()
     assert kept.correction.withdrawn.author == "bob"
+
+
+async def test_what_may_have_spent_a_budget_is_told_and_on_the_timeline(ask):
+    cause = {
+        "who": "chaos-monkey",
+        "kind": "chaos",
+        "title": "eu-west is cut off",
+        "service": "playback",
+        "from_unix_s": NOW_S - HOUR_S,
+        "to_unix_s": NOW_S,
+    }
+    status, told = await ask("POST", "/api/v1/slo-causes", cause)
+    assert (status, told["cause"], told["who"]) == (201, "chaos", "chaos-monkey")
+    for wrong in ({"kind": "weather"}, {"to_unix_s": NOW_S - HOUR_S}, {"service": "a b"}):
+        assert (await ask("POST", "/api/v1/slo-causes", cause | wrong))[0] == 422
+    assert (await ask("POST", "/api/v1/slo-causes", cause, token="wrong"))[0] == 401
+    _, found = await ask("GET", "/api/v1/events?from=now-5m")
+    (event,) = [one for one in found["events"] if one["kind"] == "cause"]
+    assert (event["title"], event["service"]) == ("eu-west is cut off", "playback")

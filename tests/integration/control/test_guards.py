@@ -232,3 +232,37 @@ def test_stop_and_go_need_nothing_but_the_folder(tmp_path, capsys):
     assert KillSwitch(tmp_path / "stop").thrown("playback") is None
     assert main([*words, "stop", "--service", "../x"]) == 1
     assert "not the name of a service" in capsys.readouterr().err
+
+
+def frozen_by(policy_actions, service="playback"):
+    return {
+        "step": "playback/spent",
+        "objective": "starts",
+        "service": service,
+        "in_force": policy_actions,
+        "text": "0.0% of the budget is left",
+    }
+
+
+def test_a_spent_budget_freezes_releases_and_no_rollback(tmp_path, helpers, database_url):
+    """A canary that runs may be taken back; none is promoted, none begins."""
+    guarded = Guarded(tmp_path, helpers, where=database_url)
+    ledger = guarded.ledger
+    ledger.put_status("policy", "a", frozen_by(["freeze"], "search"))
+    assert guarded.conclude("first", action="promotion").mode == "act"
+    told = replace(
+        helpers.declaration(77, "playback", guarded.clock.wall_unix_nano()),
+        canary=Arm("1.3.0", "sha256:next", ("c-1",)),
+    )
+    ledger.declare(told)
+    ledger.put_status("policy", "b", frozen_by(["freeze", "notify"]))
+    with pytest.raises(ConflictError, match=r"frozen by the policy playback/spent.*0\.0%"):
+        ledger.declare(replace(told, deployment_id="playback-78"))
+    ledger.start_judging(told.deployment_id, "rule", "f" * 64)
+    draft = DecisionDraft(Action.PROMOTION, "act", "pass", "Because.", None, None)
+    look = helpers.look(0, guarded.clock.wall_unix_nano(), "pass")
+    held = ledger.conclude(told.deployment_id, look, {"looks": 1}, "passed", draft)
+    assert (held.mode, "frozen by the policy" in held.summary) == ("advise", True)
+    ledger.put_status("policy", "b", frozen_by(["notify"]))
+    ledger.declare(replace(told, deployment_id="playback-78"))
+    ledger.close()

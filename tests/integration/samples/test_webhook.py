@@ -6,10 +6,17 @@ Commands are rendered and signed by the analysis' own code and travel over a rea
 from __future__ import annotations
 
 import json
+import os
 import time
+from contextlib import aclosing
 from types import SimpleNamespace
 
 import pytest
+
+from analysis.webhooks.conformance import Audience, Messages, checks
+from analysis.webhooks.conformance_run import run_checks
+from analysis.webhooks.signing import parse_secret
+from telemetry.clock import SystemClock
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +101,7 @@ def test_an_expired_command_is_gone(deployed):
 
 def test_an_oversized_body_is_refused(deployed):
     """Also with a right signature: nothing of that size is a command."""
-    body = deployed.sender.body(summary="x" * 70_000)
+    body = deployed.sender.body() + b" " * 70_000
     assert refused(deployed, body, deployed.sender.headers(body)) == (413, "too_large")
 
 
@@ -211,3 +218,14 @@ def test_the_declaration_came_before_the_viewers(deployed, analysis):
     assert declared["expires_unix_nano"] > time.time_ns() > declared["started_unix_nano"]
     (_, headers, _) = next(post for post in analysis.posts if post[0] == "/api/v1/canaries")
     assert headers["authorization"] == "Bearer token-of-this-test"
+
+
+async def test_it_passes_the_conformance_checks(deployed, analysis):
+    """Every one of them, and the canary stays where it is."""
+    fields = deployed.stack.fields
+    audience = Audience(fields["endpoint_id"], analysis_url=analysis.url)
+    messages = Messages(audience, SystemClock().wall_unix_nano(), os.urandom)
+    sent = checks(messages, [parse_secret(deployed.stack.secret)])
+    url = f"http://127.0.0.1:{deployed.stack.ports['controller_port']}/webhooks/davylamp"
+    async with aclosing(run_checks(url, sent, SystemClock())) as found:
+        assert [(one.check.name, one.status) async for one in found if not one.passed] == []

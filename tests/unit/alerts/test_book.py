@@ -7,6 +7,7 @@ import json
 import pytest
 
 from analysis.alerts.book import RESOLVED_FOR_S, AlertBook, NewsKind, read_alert
+from analysis.alerts.book import burning as firing
 from analysis.alerts.labels import read_condition
 from analysis.alerts.silences import Silence
 from analysis.slo.objectives import load_objectives, shipped_text
@@ -42,6 +43,11 @@ def statuses():
     return quiet, burning
 
 
+def take(book, slos, silences, now):
+    calm = {one.objective.name: one.summary for one in slos}
+    return book.take(firing(slos), silences, now, calm)
+
+
 def told(news):
     return [(one.kind, one.alert.labels["severity"], one.alert.is_told) for one in news]
 
@@ -49,37 +55,37 @@ def told(news):
 def test_an_alert_begins_and_ends_once(statuses):
     quiet, burning = statuses
     book = AlertBook()
-    assert book.take([quiet], [], NOW_S * S) == []
-    began = book.take([burning], [], NOW_S * S)
+    assert take(book, [quiet], [], NOW_S * S) == []
+    began = take(book, [burning], [], NOW_S * S)
     assert told(began) == [(NewsKind.BEGAN, one, True) for one in sorted(burning.firing)]
-    assert book.take([burning], [], (NOW_S + 5) * S) == []
-    ended = book.take([quiet], [], (NOW_S + 10) * S)
+    assert take(book, [burning], [], (NOW_S + 5) * S) == []
+    ended = take(book, [quiet], [], (NOW_S + 10) * S)
     assert told(ended) == [(NewsKind.ENDED, one, True) for one in sorted(burning.firing)]
     assert {one.alert.summary for one in ended} == {quiet.summary}
-    assert book.take([quiet], [], (NOW_S + 15) * S) == []
+    assert take(book, [quiet], [], (NOW_S + 15) * S) == []
     assert len(book.alerts) == len(burning.firing)
-    book.take([quiet], [], (NOW_S + 11 + RESOLVED_FOR_S) * S)
+    take(book, [quiet], [], (NOW_S + 11 + RESOLVED_FOR_S) * S)
     assert book.alerts == ()
 
 
 def test_what_is_silenced_is_told_to_nobody_from_beginning_to_end(statuses):
     quiet, burning = statuses
     book, quieted = AlertBook(), [silence(NOW_S, NOW_S + 60, "slo=playback-starts-hour")]
-    assert {one[2] for one in told(book.take([burning], quieted, NOW_S * S))} == {False}
+    assert {one[2] for one in told(take(book, [burning], quieted, NOW_S * S))} == {False}
     assert {one.silenced_by for one in book.alerts} == {("sil_1",)}
-    ended = book.take([quiet], quieted, (NOW_S + 5) * S)
+    ended = take(book, [quiet], quieted, (NOW_S + 5) * S)
     assert {(one.kind, one.alert.is_told) for one in ended} == {(NewsKind.ENDED, False)}
 
 
 def test_what_still_fires_after_its_silence_is_heard(statuses):
     quiet, burning = statuses
     book, quieted = AlertBook(), [silence(NOW_S, NOW_S + 60)]
-    book.take([burning], quieted, NOW_S * S)
-    assert book.take([burning], quieted, (NOW_S + 59) * S) == []
-    heard = book.take([burning], quieted, (NOW_S + 60) * S)
+    take(book, [burning], quieted, NOW_S * S)
+    assert take(book, [burning], quieted, (NOW_S + 59) * S) == []
+    heard = take(book, [burning], quieted, (NOW_S + 60) * S)
     assert told(heard) == [(NewsKind.HEARD, "page", True)]
-    assert book.take([burning], quieted, (NOW_S + 65) * S) == []
-    ended = book.take([quiet], quieted, (NOW_S + 70) * S)
+    assert take(book, [burning], quieted, (NOW_S + 65) * S) == []
+    ended = take(book, [quiet], quieted, (NOW_S + 70) * S)
     assert (NewsKind.ENDED, "page", True) in told(ended)
 
 
@@ -87,23 +93,23 @@ def test_who_was_told_of_the_beginning_is_told_of_the_end(statuses):
     """Also when a silence came between."""
     quiet, burning = statuses
     book, later = AlertBook(), [silence(NOW_S + 10, NOW_S + 600)]
-    book.take([burning], later, NOW_S * S)
-    assert book.take([burning], later, (NOW_S + 10) * S) == []
-    assert (NewsKind.ENDED, "page", True) in told(book.take([quiet], later, (NOW_S + 20) * S))
+    take(book, [burning], later, NOW_S * S)
+    assert take(book, [burning], later, (NOW_S + 10) * S) == []
+    assert (NewsKind.ENDED, "page", True) in told(take(book, [quiet], later, (NOW_S + 20) * S))
 
 
 def test_the_next_process_goes_on(statuses):
     """Nothing begins anew, and when it began is known."""
     _, burning = statuses
     first = AlertBook()
-    first.take([burning], [], NOW_S * S)
+    take(first, [burning], [], NOW_S * S)
     kept = [json.loads(json.dumps(one.to_json())) for one in first.alerts]
     book = AlertBook(read_alert(one) for one in kept)
     assert book.alerts == first.alerts
-    assert book.take([burning], [], (NOW_S + 900) * S) == []
+    assert take(book, [burning], [], (NOW_S + 900) * S) == []
     assert {one.started_unix_nano for one in book.alerts} == {NOW_S * S}
     # An objective that is no longer in the settings burns no more.
-    ended = book.take([], [], (NOW_S + 905) * S)
+    ended = take(book, [], [], (NOW_S + 905) * S)
     assert {one.kind for one in ended} == {NewsKind.ENDED}
 
 
@@ -111,6 +117,6 @@ def test_it_can_begin_again(statuses):
     quiet, burning = statuses
     book = AlertBook()
     for at, status in enumerate([burning, quiet, burning]):
-        news = book.take([status], [], (NOW_S + at) * S)
+        news = take(book, [status], [], (NOW_S + at) * S)
     assert {one.kind for one in news} == {NewsKind.BEGAN}
     assert {one.started_unix_nano for one in book.alerts} == {(NOW_S + 2) * S}

@@ -22,7 +22,7 @@ S = 1_000_000_000
 NOW = 1_700_000_000 * S
 LIMITS = GuardLimits(2, 1, 3, 86_400.0, 1, 2, 600.0)
 WISH = Wish(Action.ROLLBACK, "prod", "playback", "bad", "good", looks=5)
-FACTS = GuardFacts(None, {}, {}, frozenset({"good"}), ())
+FACTS = GuardFacts(None, None, {}, {}, frozenset({"good"}), None, ())
 
 
 def past(service="playback", digest="other", ago_s=60.0, environment="prod", **changes):
@@ -36,6 +36,13 @@ def guards(wish=WISH, limits=LIMITS, **changes):
 
 def test_nothing_holds_a_rollback_within_its_limits():
     assert guards() == set()
+
+
+def test_a_freeze_holds_promotions_and_no_rollback():
+    why = "releases of playback are frozen by the policy p/s"
+    promotion = replace(WISH, action=Action.PROMOTION)
+    assert guards(promotion, frozen=why) == {Guard.BUDGET_FREEZE}
+    assert guards(frozen=why) == set()
 
 
 @pytest.mark.parametrize(

@@ -78,3 +78,12 @@ def test_a_canary_is_decided_about_once(decision):
     ruling = decide(decided, verdict(VerdictKind.PASS), "act")
     assert ruling.draft is None
     assert decision.decision_id in ruling.reason
+
+
+@pytest.mark.parametrize(("mode", "action"), [("act", "rollback"), ("observe", None)])
+def test_a_budget_policy_takes_back_what_is_undecided(mode, action):
+    """A person's rule; the verdict stays what it is, and the mode says how far we go."""
+    undecided = replace(verdict(VerdictKind.INCONCLUSIVE), reason=Reason.BUDGET_POLICY)
+    ruling = decide(CANARY, undecided, mode)
+    assert (None if ruling.draft is None else str(ruling.draft.action)) == action
+    assert ruling.draft is None or ruling.draft.verdict == "inconclusive"

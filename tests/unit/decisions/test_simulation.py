@@ -37,9 +37,9 @@ def test_a_broken_promise_is_found_and_named(simulation, monkeypatch):
     """Without it the test above would show nothing: a newer command buries no older one."""
     monkeypatch.setattr(outbox, "supersede", lambda *_: None)
 
-    def run_some():
+    def some():
         for number in range(10):
             simulation.episode(number, 2 * FAULT_MINUTES)
 
     with pytest.raises(ViolationError, match="superseded and still queued"):
-        run_some()
+        some()

@@ -163,3 +163,21 @@ def test_late_and_overtaken_commands_are_refused(last_sequence, now_unix_nano, s
     except CommandRefusedError as refused:
         found = refused.status
     assert found == status
+
+
+def test_a_rehearsal_is_ours_and_is_told_apart():
+    """Its environment is its own; who else's it is, and what else it says, is checked as ever."""
+    rehearsal = {"subject": "conformance/playback", "data__audience__environment": "conformance"}
+    body = event(**rehearsal)
+    command = read_command("msg_1", body)
+    check_address(body, command, ADDRESSEE)
+    assert ADDRESSEE.is_rehearsal(command)
+    assert not ADDRESSEE.is_rehearsal(read_command("msg_1", event()))
+    others = event(**rehearsal, data__audience__endpoint_id="other")
+    with pytest.raises(CommandRefusedError, match="addressed to"):
+        check_address(others, read_command("msg_1", others), ADDRESSEE)
+    # A real command's audience does not make a rehearsal of it, nor the other way round.
+    for part, value in rehearsal.items():
+        mixed = event(**{part: value})
+        with pytest.raises(CommandRefusedError, match="subject is"):
+            check_address(mixed, read_command("msg_1", mixed), ADDRESSEE)

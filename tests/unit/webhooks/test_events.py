@@ -7,7 +7,13 @@ from dataclasses import replace
 
 from analysis.decisions.records import Arm, Declaration
 from analysis.decisions.states import Action
-from analysis.webhooks.events import Addressing, render, rfc3339
+from analysis.webhooks.events import (
+    MAX_BODY_BYTES,
+    MAX_SUMMARY_CHARS,
+    Addressing,
+    render,
+    rfc3339,
+)
 
 DECLARATION = Declaration(
     "d-1",
@@ -88,3 +94,22 @@ def test_times_keep_their_microseconds():
     """Nanoseconds are cut, never rounded up: a command does not live longer than it says."""
     assert rfc3339(1_735_689_599_999_999_999) == "2024-12-31T23:59:59.999999Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"
+
+
+def test_no_body_is_larger_than_receivers_must_read(decision):
+    """Every label as long as a declaration may have it, in letters of four bytes, and a novel."""
+    label = "\N{FIRE}" * 128
+    long = replace(
+        decision,
+        deployment_id=label,
+        environment=label,
+        service=label,
+        summary="\x00" * 1_000_000,
+        culprit_metric=label,
+        culprit_split=label,
+    )
+    arm = Arm(label, label, ())
+    addressing = replace(ADDRESSING, analysis_url="http://" + "a" * 2_000)
+    body = render(long, Declaration(label, label, label, arm, arm, 1, 2), addressing)
+    assert len(body) <= MAX_BODY_BYTES
+    assert len(json.loads(body)["data"]["reason"]["summary"]) == MAX_SUMMARY_CHARS
