@@ -350,8 +350,9 @@ def run(max_examples: int) -> None:
     )
 
 
+@pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
 def test_the_outbox_is_its_model():
-    run(25)
+    run(15)
 
 
 @pytest.mark.slow
