@@ -28,6 +28,7 @@ from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
 from analysis.runner.older_past import OlderPast, coarse_step_s
+from analysis.runner.recoveries import Recoveries
 from analysis.slo.budget_policy import (
     PolicyAction,
     PolicyBook,
@@ -96,10 +97,13 @@ class Fleet:
         self._policies = PolicyBook(())
         self._policy_states: tuple[StepState, ...] = ()
         self._frozen: frozenset[str] = frozenset()
+        self._recoveries = Recoveries(ledger)
         self.is_caught_up = False
 
     async def start(self) -> None:
         """Know what was on before this process; raises LedgerUnavailableError."""
+        definitions = {one.name: one.definition() for one in self._objectives}
+        await asyncio.to_thread(self._ledger.definitions.note, definitions)
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         kept = await asyncio.to_thread(self._ledger.statuses, "alert")
@@ -250,6 +254,8 @@ class Fleet:
         calm = {one.objective.name: one.summary for one in slos}
         news = self._alerts.take(firing, silences, now, calm)
         await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
+        views = [one.view() for one in self._trackers]
+        await asyncio.to_thread(self._recoveries.look, views, now)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))

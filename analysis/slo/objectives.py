@@ -12,7 +12,7 @@ against noise is ``Guard`` below unless the SLO's annotations say otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from importlib import resources
 from typing import Any, Final
@@ -151,11 +151,27 @@ class Objective:
         """Share of events that may be bad, without the dust of binary fractions in 1 - 0.999."""
         return round(1.0 - self.target_ratio, 12)
 
+    def definition(self) -> dict[str, Any]:
+        """Everything it is, in plain JSON: equal for equal objectives."""
+        return {one.name: _described(getattr(self, one.name)) for one in fields(self)}
+
     def outcome(self, value: str) -> str | None:
         """``"good"``, ``"bad"`` or ``None`` (says nothing) for a value of the attribute."""
         if value in self.good.values:
             return "good"
         return "bad" if value in self.total.values else None
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [_described(one) for one in value]
+    if is_dataclass(value):
+        return {one.name: _described(getattr(value, one.name)) for one in fields(value)}
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)
 
 
 def shipped_text() -> str:
