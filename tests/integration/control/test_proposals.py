@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -256,6 +257,22 @@ def test_a_policy_is_suspended_and_time_excluded_by_two(desks):
     assert desks.audited()[-1][0] == "bob"
     with pytest.raises(BadRequestError):
         desks.proposals.propose(suspension(Suspension("x", "*", now)), ADA, "late")
+
+
+def test_people_are_told_that_somebody_waits_for_them(desks):
+    notices = NoticeDesk(desks.ledger.database, desks.clock)
+    kinds = ("proposal", "proposal_approved", "proposal_withdrawn")
+    chat = Subscription(Sender("chat", "http://127.0.0.1:1"), Format.STANDARD, kinds)
+    notices.fan_out([chat])
+    name = desks.proposals.propose(CLEAR, ADA, "false alarm").proposal_id
+    desks.proposals.approve(name, BOB, "yes")
+    assert notices.fan_out([chat]) == 2
+    first, second = sorted(notices.listed(None, 9), key=lambda row: row.event_id)
+    body = orjson.loads(first.body)
+    assert (first.kind, second.kind) == ("proposal", "proposal_approved")
+    assert first.subject == second.subject == body["data"]["proposal_id"] == name
+    assert f"another person approves {name}" in body["data"]["title"]
+    assert body["data"]["environment"] == "demo"
 
 
 def test_a_notice_is_told_again_by_two(desks, helpers):
