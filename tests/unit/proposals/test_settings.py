@@ -77,5 +77,5 @@ def test_what_is_approved_is_what_commands_follow(configured):
 def test_a_pager_is_not_told_of_proposals(configured):
     check(configured(CHAT.format(form="standard")))
     for form in ("pagerduty", "alertmanager"):
-        with pytest.raises(StartError, match="accepted: decision, .*, slo_ticket$"):
+        with pytest.raises(StartError, match=r"accepted: decision, .*, slo_ticket$"):
             check(configured(CHAT.format(form=form)))
