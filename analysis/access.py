@@ -9,12 +9,13 @@ from collector.access.tokens import Scope
 
 #: Public keys are public.
 OPEN: Final = PROBES | {"/api/v1/webhooks/keys"}
-#: What holds commands, what sends them again, what budgets do not count, who is
+#: What holds commands, what sends them again, what signs them, what budgets do not count, who is
 #: told and who is not.
 _ADMINISTERED: Final = (
     "/api/v1/guards",
     "/api/v1/proposals",
     "/api/v1/outbox",
+    "/api/v1/endpoints",
     "/api/v1/notices",
     "/api/v1/slo-corrections",
     "/api/v1/slo-policies",

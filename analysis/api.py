@@ -43,6 +43,7 @@ from analysis.metrics import Metrics
 from analysis.webhooks.signing import public_keys, read_secrets
 from collector.access.desk import AccessDesk, Caller
 from collector.access.errors import Forbidden, Unauthenticated
+from collector.access.secret_files import SecretFiles
 from collector.access.tokens import Scope
 from telemetry.clock import Clock
 
@@ -75,6 +76,7 @@ class Desk:
         *,
         access: AccessDesk,
         secret_files: tuple[Path, ...],
+        files: SecretFiles,
         is_alive: Callable[[], bool],
     ) -> None:
         self.ledger = ledger
@@ -83,6 +85,7 @@ class Desk:
         self.is_alive = is_alive
         self._access = access
         self._secret_files = secret_files
+        self._files = files
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._running = 0
 
@@ -124,7 +127,7 @@ class Desk:
         found: dict[str, None] = {}
         for file in self._secret_files:
             with contextlib.suppress(SecretError):
-                found |= dict.fromkeys(public_keys(read_secrets(file)))
+                found |= dict.fromkeys(public_keys(read_secrets(file, self._files)))
         return tuple(found)
 
     def close(self) -> None:
@@ -326,7 +329,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         """Where every objective stands."""
         return await desk.read(request, lambda: (200, {"slos": ledger.statuses("slo")}))
 
-    @app.get("/api/v1/slos/{name}/history")
+    @app.get("/api/v1/slos/{name:path}/history")
     async def history(
         request: Request,
         name: str,
@@ -334,7 +337,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         to_text: ToText = None,
         limit: Text = None,
     ) -> Response:
-        """Points of one objective, oldest first."""
+        """Points of one objective, oldest first, and what it was when, newest first."""
 
         def work() -> tuple[int, Any]:
             start, end = params.window(from_text, to_text, desk.clock.wall_unix_nano())
@@ -342,7 +345,11 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
             points = ledger.slo_points(name, start, end, count)
             if not points and name not in ledger.status_names("slo"):
                 raise UnknownRecordError(f"no objective {name!r}")
-            return 200, {"points": [point.to_json() for point in points]}
+            kept = ledger.definitions.generations(name)
+            return 200, {
+                "points": [point.to_json() for point in points],
+                "definitions": [one.to_json() for one in kept],
+            }
 
         return await desk.read(request, work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
 from analysis.decisions.records import Arm, Declaration
 from analysis.errors import BadRequestError
@@ -82,6 +82,14 @@ class ReplayBody(_Strict):
 
     who: Label
     reason: Label
+
+
+class SecretBody(_Strict):
+    """PUT /api/v1/endpoints/{endpoint_id}/secret; no repr of it shows the secret."""
+
+    who: Label
+    secret: Annotated[SecretStr, Field(min_length=1, max_length=200)]
+    keep_previous: bool = True
 
 
 class StatusBody(_Strict):
@@ -204,6 +212,11 @@ def read_settings(raw: bytes) -> SettingsBody:
 def read_replay(raw: bytes) -> ReplayBody:
     """Who does it, and why. Raises BadRequestError."""
     return _read(ReplayBody, raw)
+
+
+def read_secret(raw: bytes) -> SecretBody:
+    """A secret that somebody sets. Raises BadRequestError, which does not show it."""
+    return _read(SecretBody, raw)
 
 
 def read_correction(raw: bytes) -> CorrectionBody:

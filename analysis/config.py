@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from analysis.webhooks.addresses import parse_networks
 from analysis.webhooks.events import Route
 from analysis.webhooks.targets import Rules, parse_target
 from collector.access.config import AccessConfig
+from collector.access.secret_files import SecretFiles
 
 #: Addresses that need no authentication to be safe from strangers.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -43,6 +44,7 @@ class EndpointConfig:
     #: Where commands are posted to; http or https.
     url: str
     #: One ``whsec_`` or ``whsk_`` secret a line, newest first; read at every attempt; all sign.
+    #: Plain or encrypted.
     secret_file: Path
     #: Networks that are not public and may be reached all the same, such as 10.1.0.0/16.
     allowed_networks: tuple[str, ...]
@@ -105,6 +107,12 @@ class AnalysisConfig:
     endpoint: EndpointConfig
     endpoints: tuple[LaneEndpointConfig, ...]
     notices: tuple[NoticeConfig, ...]
+    #: File with the keys that encrypt secret files, newest first; empty = only the environment's.
+    secret_key_file: str
+    #: Keys from the environment.
+    environment_secret_key: str = field(repr=False)
+    #: Plain secret files are refused.
+    secrets_must_be_encrypted: bool
     #: ``observe``: judge only. ``advise``: also tell people what to do. ``act``: also command.
     mode: Mode
     guards: GuardConfig
@@ -140,6 +148,15 @@ class AnalysisConfig:
         """For the ledger."""
         watch = SettingsWatch(self.guarded, is_required=self.guards.two_persons)
         return Guarding(self.guards.limits, KillSwitch(self.guards.kill_switch_file), watch)
+
+    @property
+    def secret_files(self) -> SecretFiles:
+        """How secret files are opened."""
+        return SecretFiles(
+            Path(self.secret_key_file) if self.secret_key_file else None,
+            self.environment_secret_key,
+            must_be_encrypted=self.secrets_must_be_encrypted,
+        )
 
     @property
     def modes(self) -> Modes:

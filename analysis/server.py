@@ -47,9 +47,11 @@ from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
 from analysis.runner.runner import Rules, Runner, load_rules
+from analysis.secrets_api import add_secrets
 from analysis.slo_api import Looker, add_looking_back
 from analysis.webhooks.deliver import Deliverer
 from analysis.webhooks.events import Addressing
+from analysis.webhooks.secret_desk import SecretDesk
 from analysis.webhooks.signing import read_secrets
 from collector.access.desk import AccessDesk
 from collector.access.gate import Gate
@@ -96,27 +98,21 @@ async def _serve(
     config: AnalysisConfig, rules: Rules, listener: socket.socket, clock: Clock
 ) -> int:
     url = base_url(config.host, listener.getsockname()[1])
-    addressing = Addressing(
-        endpoint_id=config.endpoint.endpoint_id,
-        url=config.endpoint.url,
-        analysis_url=url,
-        decision_lifetime_s=config.decision_lifetime_s,
-        routes=config.routes,
-    )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    with contextlib.closing(_open(config, clock, addressing)) as ledger:
+    with contextlib.closing(_open(config, clock, url)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         access = AccessDesk(config.access, clock)
         endpoints = (config.endpoint, *config.endpoints)
-        observed = telemetry.setup(
-            SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock
-        )
-        feedback = Feedback(observed)
+        told = (*endpoints, *config.notices)
+        files = config.secret_files
+        feedback = _feedback(config, clock)
 
         def new_term(ledger: Ledger, left_s: Callable[[], float]) -> Term:
-            deliverer = Deliverer(ledger, endpoints, clock, rng, metrics, left_s=left_s)
+            deliverer = Deliverer(
+                ledger, endpoints, clock, rng, metrics, left_s=left_s, files=files
+            )
             runner = Runner(
                 ledger,
                 _collector(config),
@@ -127,8 +123,8 @@ async def _serve(
                 modes=config.modes,
                 confirm_timeout_s=config.confirm_timeout_s,
             )
-            told = NoticeDesk(ledger.database, clock)
-            notifier = Notifier(told, config.notices, url, clock, rng, metrics, left_s)
+            notices = NoticeDesk(ledger.database, clock)
+            notifier = Notifier(notices, config.notices, url, clock, rng, metrics, left_s, files)
             return Term(deliverer, runner, notifier)
 
         duty = Duty(ledger, new_term, clock, metrics, config.leader_lease_s)
@@ -138,7 +134,8 @@ async def _serve(
             clock,
             metrics,
             access=access,
-            secret_files=tuple(one.secret_file for one in (*endpoints, *config.notices)),
+            secret_files=tuple(one.secret_file for one in told),
+            files=files,
             is_alive=duty.is_alive,
         )
         kept = ObjectStore(ledger.database, clock)
@@ -146,6 +143,7 @@ async def _serve(
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
         app = _application(desk, config.guards, duty, rules)
+        add_secrets(app, desk, SecretDesk(told, files, ledger.database, clock))
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_alertmanager(app, desk, config.notices, url)
@@ -171,6 +169,12 @@ async def _until_told(server: _Server, loops: set[asyncio.Task[None]]) -> int:
         if is_broken and loop.done():
             logger.error("%s has ended", loop.get_name(), exc_info=loop.exception())
     return 1 if is_broken else 0
+
+
+def _feedback(config: AnalysisConfig, clock: Clock) -> Feedback:
+    return Feedback(
+        telemetry.setup(SERVICE_NAME, endpoint=config.otlp_endpoint, set_globals=False, clock=clock)
+    )
 
 
 def _collector(config: AnalysisConfig) -> CollectorClient:
@@ -250,8 +254,15 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _open(config: AnalysisConfig, clock: Clock, addressing: Addressing) -> Ledger:
+def _open(config: AnalysisConfig, clock: Clock, url: str) -> Ledger:
     """The ledger; settings that nobody approved are told. Raises StartError."""
+    addressing = Addressing(
+        endpoint_id=config.endpoint.endpoint_id,
+        url=config.endpoint.url,
+        analysis_url=url,
+        decision_lifetime_s=config.decision_lifetime_s,
+        routes=config.routes,
+    )
     ledger = Ledger.open(config.database_url, clock, addressing, config.guarding())
     try:
         held = ledger.guards.begin()
@@ -283,7 +294,7 @@ def _check_files(config: AnalysisConfig) -> None:
         return
     try:
         for endpoint in (config.endpoint, *config.endpoints):
-            read_secrets(endpoint.secret_file)
+            read_secrets(endpoint.secret_file, config.secret_files)
     except SecretError as error:
         raise StartError(f"the mode is act, but commands cannot be signed: {error}") from None
 

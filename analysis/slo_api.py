@@ -21,8 +21,10 @@ from analysis.guards_api import signed_by
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.steps import SECOND_NS
-from analysis.runner.objective_past import MAX_SLICES, STEPS_S, read_past
+from analysis.runner.objective_past import MANY_SLICES, MAX_SLICES, STEPS_S, read_past
 from analysis.slo import period_report
+from analysis.slo.composite_past import explained_together, report_row_together
+from analysis.slo.composites import Composite, composites_of
 from analysis.slo.correction_book import excluded_spans
 from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
 from analysis.slo.objectives import Objective
@@ -52,10 +54,14 @@ class Looker:
     ) -> None:
         self.desk = desk
         self.objectives = {one.name: one for one in objectives}
+        self.composites = {one.objective.name: one for one in composites_of(objectives)}
         self._client = client
 
     def named(self, name: str) -> Objective:
-        """Raises UnknownRecordError."""
+        """Raises UnknownRecordError, and BadRequestError for a composite."""
+        if name in self.composites:
+            members = ", ".join(one.name for one in self.composites[name].members)
+            raise BadRequestError(f"{name} is a composite", accepted=f"one of {members}")
         try:
             return self.objectives[name]
         except KeyError:
@@ -70,11 +76,15 @@ class Looker:
         windows = objective.policy.windows
         before_s = max((one.long_window_s for one in windows), default=0)
         length_s = period.length_s + before_s
-        slice_s = slices_that_fit(length_s, windows, STEPS_S, MAX_SLICES)
+        slice_s = None
+        for most in (MAX_SLICES, MANY_SLICES):
+            slice_s = slice_s or slices_that_fit(
+                length_s, windows, STEPS_S, most, objective.slice_s
+            )
         if slice_s is None:
             raise BadRequestError(
                 f"{period.length_s} s are too long for the alert windows of {objective.name}",
-                accepted=f"a period of at most {MAX_SLICES} of the slices that divide them",
+                accepted=f"a period of at most {MANY_SLICES} of the slices that divide them",
             )
         end = min(period.end_unix_s, self.now_unix_s() - SETTLE_S)
         whole = Period(period.start_unix_s - before_s, end)
@@ -96,6 +106,10 @@ class Looker:
         since = (period.start_unix_s - BEFORE_S) * SECOND_NS
         now = self.desk.clock.wall_unix_nano() + 1
         return self.desk.ledger.events(since, now, MAX_LINES, KINDS)
+
+    async def pasts(self, composite: Composite, now_unix_s: int) -> list[Past]:
+        """That of each member's current period. Raises AnalysisError."""
+        return [await self.past(one, _current(one, now_unix_s)) for one in composite.members]
 
     async def answer(
         self, request: Request, read: Callable[[], Awaitable[Callable[[], Any]]]
@@ -123,18 +137,22 @@ class Looker:
 def add_looking_back(app: FastAPI, looker: Looker) -> None:
     """Add the routes."""
 
-    @app.get("/api/v1/slos/{name}/explain")
+    @app.get("/api/v1/slos/{name:path}/explain")
     async def explain(request: Request, name: str) -> Response:
         """Every number with its inputs, window, formula and what stands in it."""
 
         async def read() -> Callable[[], Any]:
-            objective, now = looker.named(name), looker.now_unix_s()
-            past = await looker.past(objective, Period(now - objective.window_s, now))
+            now, together = looker.now_unix_s(), looker.composites.get(name)
+            if together is not None:
+                pasts = await looker.pasts(together, now)
+                return lambda: explained_together(together, pasts, now)
+            objective = looker.named(name)
+            past = await looker.past(objective, _current(objective, now))
             return lambda: explained(objective, past, now)
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/whatif")
+    @app.get("/api/v1/slos/{name:path}/whatif")
     async def another_target(
         request: Request,
         name: str,
@@ -147,13 +165,13 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
         async def read() -> Callable[[], Any]:
             known, now = looker.named(name), looker.now_unix_s()
             target = _target(objective, known.target_ratio)
-            period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
             return lambda: what_if(known, past, period, target, now)
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/spend")
+    @app.get("/api/v1/slos/{name:path}/spend")
     async def spend(
         request: Request, name: str, from_text: FromText = None, to_text: ToText = None
     ) -> Response:
@@ -161,7 +179,7 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
 
         async def read() -> Callable[[], Any]:
             known = looker.named(name)
-            period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
 
             def compute() -> dict[str, Any]:
@@ -207,11 +225,37 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
                 (objective, await looker.past(objective, period))
                 for objective in looker.objectives.values()
             ]
-            return lambda: period_report.as_json(
-                period, [report_row(objective, past, period, now) for objective, past in pasts]
-            )
+            by_name = {objective.name: past for objective, past in pasts}
+
+            def compute() -> dict[str, Any]:
+                rows = [report_row(objective, past, period, now) for objective, past in pasts]
+                for one in looker.composites.values():
+                    own = [by_name[member.name] for member in one.members]
+                    rows.append(report_row_together(one, own, period, now))
+                return period_report.as_json(period, rows)
+
+            return compute
 
         return await looker.answer(request, read)
+
+
+def _current(objective: Objective, now_unix_s: int) -> Period:
+    """Raises BadRequestError before the first period of a calendar."""
+    period = objective.period(now_unix_s)
+    if period is None:
+        raise BadRequestError(
+            f"the first period of {objective.name} has not begun", accepted="a question after that"
+        )
+    return period
+
+
+def _asked(
+    looker: Looker, objective: Objective, from_text: str | None, to_text: str | None
+) -> Period:
+    """That of the budget when none is asked for."""
+    if from_text is None and to_text is None:
+        return _current(objective, looker.now_unix_s())
+    return _period(looker, objective.window_s, from_text, to_text)
 
 
 def _period(looker: Looker, default_s: int, from_text: str | None, to_text: str | None) -> Period:

@@ -6,8 +6,9 @@ callback map and allows none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -83,7 +84,7 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
     )
     # Else every page opens a socket that no callback uses.
     dash.backend.websocket_capability = False
-    dash.layout = shell()
+    dash.layout = shell(can_sign_out=config.oidc.is_on)
     _register_page_switch(dash, config)
     _register_browser_side(dash)
     for page in PAGES.values():
@@ -97,14 +98,37 @@ def build_app(config: DashboardsConfig, clock: Clock) -> FastAPI:
     server.add_middleware(Guard, dash=dash, hosts=hosts)
     if config.access.required:
         # Added last, so outermost: nothing answers, not even with a 404, before it does.
-        server.add_middleware(
-            Gate,
-            desk=AccessDesk(config.access, clock),
-            scope_of=reading,
-            refused=data.count_refusal,
-            realm="Davylamp: any name, and a token as the password",
-        )
+        _close(server, config, clock, data.count_refusal)
     return server
+
+
+def _close(
+    server: FastAPI, config: DashboardsConfig, clock: Clock, refused: Callable[[str], None]
+) -> None:
+    """Only who shows a token, or has signed in where one can. Raises SignInSettingsError."""
+    desk = AccessDesk(config.access, clock)
+    if not config.oidc.is_on:
+        realm = "Davylamp: any name, and a token as the password"
+        server.add_middleware(Gate, desk=desk, scope_of=reading, refused=refused, realm=realm)
+        return
+    # Authlib is not needed where nobody signs in.
+    from dashboards.signin.door import Door  # noqa: PLC0415
+    from dashboards.signin.flow import SignInFlow  # noqa: PLC0415
+    from dashboards.signin.keeping import cookies  # noqa: PLC0415
+
+    session_cookie, attempt_cookie = cookies(config.oidc)
+    server.add_middleware(
+        Door,
+        session_s=config.oidc.session_s,
+        clock=clock,
+        flow=SignInFlow(config.oidc, clock),
+        session_cookie=session_cookie,
+        attempt_cookie=attempt_cookie,
+        # No realm: browsers shall not ask for a password when a session is over.
+        gated=partial(Gate, desk=desk, scope_of=reading, refused=refused),
+        scope_of=reading,
+        refused=refused,
+    )
 
 
 def _add_health(server: FastAPI, data: Data) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collector.access.config import AccessConfig
+from dashboards.signin.config import OidcConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,4 @@ class DashboardsConfig:
     #: Names, beside loopback's and ``host``, by which people's browsers reach the pages.
     allowed_hosts: tuple[str, ...]
     access: AccessConfig
+    oidc: OidcConfig

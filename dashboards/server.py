@@ -18,6 +18,8 @@ from collector.sockets import is_loopback
 from dashboards.app import build_app
 from dashboards.config import DashboardsConfig
 from dashboards.errors import RefusedHostError
+from dashboards.signin.config import check as check_sign_in
+from dashboards.signin.errors import SignInSettingsError
 from telemetry.clock import SystemClock
 
 logger = logging.getLogger("dashboards")
@@ -37,9 +39,13 @@ def run(config: DashboardsConfig) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     try:
+        check_sign_in(config.oidc, is_access_required=config.access.required)
         if not config.access.required:
             _require_loopback(config.host)
         listener = socket.create_server((config.host, config.port), backlog=128)
+    except SignInSettingsError as error:
+        print(f"dashboards: [dashboards.oidc] {error}", file=sys.stderr)
+        return 1
     except RefusedHostError as error:
         print(f"dashboards: {error}", file=sys.stderr)
         return 1
@@ -88,8 +94,14 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(config: DashboardsConfig, listener: socket.socket) -> int:
+    try:
+        app = build_app(config, SystemClock())
+    except SignInSettingsError as error:
+        listener.close()
+        print(f"dashboards: [dashboards.oidc] {error}", file=sys.stderr)
+        return 1
     settings = uvicorn.Config(
-        build_app(config, SystemClock()),
+        app,
         lifespan="on",
         log_config=None,
         access_log=False,

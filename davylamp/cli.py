@@ -66,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import verdict_cli  # noqa: PLC0415
 
             return verdict_cli.run(options, settings)
+        if options.command == "secrets":
+            from davylamp import secrets_cli  # noqa: PLC0415
+
+            return secrets_cli.run(options, settings)
         if options.command == "tokens":
             from davylamp import tokens_cli  # noqa: PLC0415
 
@@ -109,6 +113,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
             control_cli,
             outbox_cli,
             proposals_cli,
+            secrets_cli,
             slo_cli,
             store_cli,
             tokens_cli,
@@ -123,6 +128,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         proposals_cli.add_commands(commands)
         conformance_cli.add_commands(commands)
         verdict_cli.add_commands(commands)
+        secrets_cli.add_commands(commands)
         tokens_cli.add_commands(commands)
         commands.add_parser("doctor", help="what is wrong with this installation")
     run = commands.add_parser("run", help="one process, in the foreground")

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from sample_services.config import SamplesConfig
 
 ENV_PREFIX: Final = "DAVYLAMP_"
-_NOT_SETTINGS: Final = frozenset({"DAVYLAMP_REFERENCE_DATA", "DAVYLAMP_CHROMIUM"})
+#: Never a setting: settings are shown in errors.
+_SEALING_KEYS: Final = "DAVYLAMP_SECRET_KEY"
+_NOT_SETTINGS: Final = frozenset({"DAVYLAMP_REFERENCE_DATA", "DAVYLAMP_CHROMIUM", _SEALING_KEYS})
 
 #: Where a program on this machine finds what listens on every address.
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -65,6 +67,11 @@ class Settings:
     def tokens_file(self) -> Path:
         """The tokens that `davylamp tokens` made."""
         return self.state_dir / "secrets" / "tokens.json"
+
+    @property
+    def session_key_file(self) -> Path:
+        """The key that seals the sessions of people who have signed in."""
+        return self.state_dir / "secrets" / "session.key"
 
     @property
     def webhook_secret_file(self) -> Path:
@@ -257,6 +264,7 @@ def analysis_config(settings: Settings) -> AnalysisConfig:
         "database_url": settings.text("analysis", "database_url")
         or f"sqlite:///{(settings.state_dir / 'decisions.sqlite').resolve()}",
         "access": asdict(access_config(settings)),
+        "environment_secret_key": os.environ.get(_SEALING_KEYS, ""),
         "guards": {"kill_switch_file": settings.state_dir / "stop"},
         "endpoint": {
             "endpoint_id": endpoint["endpoint_id"] or settings.text("samples", "endpoint_id"),
@@ -275,8 +283,20 @@ def dashboards_config(settings: Settings) -> DashboardsConfig:
         "collector_url": settings.url("collector", "api_port"),
         "analysis_url": settings.url("analysis", "api_port"),
         "access": asdict(access_config(settings)),
+        "oidc": _sign_in(settings),
     }
     return build(DashboardsConfig, settings.section("dashboards"), "dashboards", derived)
+
+
+def _sign_in(settings: Settings) -> Mapping[str, Any]:
+    analysis, dashboards = settings.section("analysis"), settings.section("dashboards")
+    return {
+        "public_url": dashboards["oidc"]["public_url"] or settings.url("dashboards", "port"),
+        "session_key_file": settings.session_key_file,
+        "secret_key_file": analysis["secret_key_file"],
+        "environment_secret_key": os.environ.get(_SEALING_KEYS, ""),
+        "secrets_must_be_encrypted": analysis["secrets_must_be_encrypted"],
+    }
 
 
 def samples_config(settings: Settings) -> SamplesConfig:

@@ -85,9 +85,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 f"{option} {name!r} is not accepted; use 1 to 64 of A-Z a-z 0-9 . _ -"
             )
     audience = Audience(endpoint_id, options.environment, settings.url("analysis", "api_port"))
+    files = analysis_config(settings).secret_files
     messages = Messages(audience, SystemClock().wall_unix_nano(), os.urandom)
     try:
-        planned = checks(messages, read_secrets(options.secret_file))
+        planned = checks(messages, read_secrets(options.secret_file, files))
         return asyncio.run(_run(options.url, planned, options.acted))
     except (SecretError, TargetError) as error:
         raise ConformanceCommandError(str(error)) from None

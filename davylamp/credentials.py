@@ -1,4 +1,4 @@
-"""The two secrets of an installation, made once, readable by their owner only."""
+"""The secrets of an installation, made once, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from davylamp.config import Settings
 
 WEBHOOK_KEY_BYTES: Final = 32
 API_TOKEN_BYTES: Final = 32
+SESSION_KEY_BYTES: Final = 32
 
 
 def ensure_credentials(settings: Settings) -> None:
     """Create what is missing; what exists is left alone. Raises OSError."""
     key = base64.b64encode(secrets.token_bytes(WEBHOOK_KEY_BYTES)).decode()
     _write_once(settings.webhook_secret_file, f"whsec_{key}\n")
+    session_key = base64.b64encode(secrets.token_bytes(SESSION_KEY_BYTES)).decode()
+    _write_once(settings.session_key_file, f"{session_key}\n")
     _write_once(settings.api_token_file, f"{secrets.token_urlsafe(API_TOKEN_BYTES)}\n")
 
 

@@ -137,6 +137,8 @@ def _period(options: argparse.Namespace, target: str | None = None) -> str:
 
 def explained(found: Mapping[str, Any]) -> list[str]:
     """Lines for people."""
+    if found.get("members"):
+        return _together(found)
     inputs = found["inputs"]
     lines = [
         f"{found['display_name'] or found['name']}: at least {found['objective_ratio']:.3%} good",
@@ -168,6 +170,20 @@ def explained(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _together(found: Mapping[str, Any]) -> list[str]:
+    """A composite: how its budget comes from its members', then each of them."""
+    members = found["members"]
+    name = found["display_name"] or found["name"]
+    lines = [f"{name}: one budget of {len(members)} objectives ({found['data_state']})"]
+    lines += [
+        f"  {one['name']} = {_value(one['value'])} = {one['formula']} = {one['inserted']}"
+        for one in found["numbers"]
+    ]
+    for member in members:
+        lines += ["", *explained(member)]
+    return lines
+
+
 def what_if(found: Mapping[str, Any]) -> list[str]:
     """Lines for people."""
     lines = [f"{_time(found['from_unix_nano'])} to {_time(found['to_unix_nano'])} UTC"]
@@ -176,6 +192,9 @@ def what_if(found: Mapping[str, Any]) -> list[str]:
         counts = ", ".join(f"{n} {severity}" for severity, n in sorted(one["alert_counts"].items()))
         left = one["budget_remaining_ratio"]
         budget = "no events" if left is None else f"{left:.0%} of the budget left"
+        projected = one["budget_projected_remaining_ratio"]
+        if left is not None and projected is not None:
+            budget += f" so far, {projected:.0%} of the one projected to the end"
         lines.append(
             f"{title} {one['objective_ratio']:.3%}: {budget}, {one['bad']} bad of {one['total']}, "
             f"alerts: {counts or 'none'} ({one['data_state']})"

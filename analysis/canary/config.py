@@ -26,9 +26,10 @@ from analysis.canary.rule_document import (
 )
 
 SOURCE_KINDS: Final = ("counter", "histogram")
-#: Points per arm: with fewer no mode that answers once says anything, more are not kept.
+#: Points per arm: with fewer no mode that answers once says anything. More would be some 50 kB of
+#: state per metric, saved with every look.
 POINTS_MIN: Final = 10
-POINTS_MAX: Final = 2000
+POINTS_MAX: Final = 1000
 
 
 class MetricKind(StrEnum):

@@ -66,7 +66,7 @@ class PointCollector:
         """One block with both arms; False when it starts after the horizon."""
         if self._first_unix_nano is None:
             self._first_unix_nano = block.start_unix_nano
-        number = (block.start_unix_nano - self._first_unix_nano) // self._step_ns
+        number = self._number_of(block.start_unix_nano)
         if number != self._open:
             self._close()
         if number >= self._count_max:
@@ -76,6 +76,10 @@ class PointCollector:
         if block.end_unix_nano >= self._start_of(number + 1):
             self._close()
         return True
+
+    def _number_of(self, unix_nano: int) -> int:
+        assert self._first_unix_nano is not None
+        return (unix_nano - self._first_unix_nano) // self._step_ns
 
     def _start_of(self, number: int) -> int:
         assert self._first_unix_nano is not None
@@ -101,7 +105,8 @@ class PointCollector:
             "over": self.over,
             "sums": self._sums.to_state(),
             "intervals": [
-                [one.start_unix_nano, *one.events, *one.bad, *one.value] for one in self.intervals
+                [self._number_of(one.start_unix_nano), *one.events, *one.bad, *one.value]
+                for one in self.intervals
             ],
         }
 
@@ -112,7 +117,12 @@ class PointCollector:
         self.over = int(state["over"])
         self._sums.restore(state["sums"])
         self.intervals = [
-            Interval(int(r[0]), (int(r[1]), int(r[2])), (int(r[3]), int(r[4])), (r[5], r[6]))
+            Interval(
+                self._start_of(int(r[0])),
+                (int(r[1]), int(r[2])),
+                (int(r[3]), int(r[4])),
+                (r[5], r[6]),
+            )
             for r in state["intervals"]
         ]
 

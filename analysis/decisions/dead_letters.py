@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, func, select, update
 
-from analysis.decisions import commands, outbox
+from analysis.decisions import commands, guard_store, outbox
+from analysis.decisions.guard_store import Release
 from analysis.decisions.guards import ALL_ENVIRONMENTS
 from analysis.decisions.records import Delivery, Event, Signed
 from analysis.decisions.states import DecisionState, DeliveryState, move_delivery
@@ -116,4 +117,9 @@ def _refusal(connection: Connection, row: Row[Any], now_unix_nano: int) -> str |
     names = (decision.environment, ALL_ENVIRONMENTS)
     locked = select(environment_locks.c.reason).where(environment_locks.c.environment.in_(names))
     reason = connection.scalar(locked)
-    return None if reason is None else f"belongs to a locked environment: {reason}"
+    if reason is not None:
+        return f"belongs to a locked environment: {reason}"
+    # Barred since it was committed, or it would not have been.
+    kept = Release(decision.environment, decision.service, outbox.kept_digest(row))
+    barred = guard_store.why_barred(connection, kept)
+    return None if barred is None else f"leads to {kept.digest}, which is barred: {barred}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from analysis.decisions import guard_store
+from analysis.decisions import guard_store, outbox
 from analysis.decisions.database import Transactions
 from analysis.decisions.guard_store import Guarding, Release
 from analysis.decisions.guards import Guard
@@ -84,10 +84,13 @@ class GuardDesk:
             clear(connection, release, Signed.by(who, reason), self._clock.wall_unix_nano())
 
     def bar(self, release: Release, who: str, reason: str) -> None:
-        """No canary of it, no promotion of it, no rollback to it."""
+        """No canary of it, no promotion of it, no rollback to it; a queued one is given up."""
         with self._database.write() as connection:
             now = self._clock.wall_unix_nano()
-            guard_store.bar(connection, release, f"{who}: {reason}", now)
+            why = f"{who}: {reason}"
+            guard_store.bar(connection, release, why, now)
+            lane = f"{release.environment}/{release.service}"
+            outbox.withdraw(connection, lane, release.digest, f"barred by {why}", now)
             title = f"{release.digest} is barred"
             _note(connection, "guard_barred", title, release.service, Signed.by(who, reason), now)
 

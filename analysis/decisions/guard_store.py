@@ -108,11 +108,11 @@ def admit(connection: Connection, declaration: Declaration, now: int) -> None:
     good, or a person says so.
     """
     release = Release(declaration.environment, declaration.service, declaration.canary.digest)
-    row = connection.execute(_bars_of(release)).first()
-    if row is not None:
+    barred = why_barred(connection, release)
+    if barred is not None:
         raise ConflictError(
             f"{release.digest} of {release.service} in {release.environment} is barred:"
-            f" {row.reason}; a person clears it (davylamp guards clear)"
+            f" {barred}; a person clears it (davylamp guards clear)"
         )
     why = frozen(connection, release.service)
     if why is not None:
@@ -161,6 +161,12 @@ def bar(
     """No canary of this release is admitted, none of it promoted, none led back to."""
     values = _columns(release) | {"decision_id": decision_id, "reason": reason}
     connection.execute(insert(barred_digests).values(barred_unix_nano=now, **values))
+
+
+def why_barred(connection: Connection, release: Release) -> str | None:
+    """The reason of its bar, or None."""
+    row = connection.execute(_bars_of(release)).first()
+    return None if row is None else str(row.reason)
 
 
 def clear(connection: Connection, release: Release, now: int) -> None:

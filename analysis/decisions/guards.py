@@ -27,6 +27,7 @@ class Guard(StrEnum):
     ENVIRONMENT_LOCK = "environment_lock"
     BARRED = "barred"
     BUDGET_FREEZE = "budget_freeze"
+    SAME_RELEASE = "same_release"
     TARGET_NOT_KNOWN_GOOD = "target_not_known_good"
     DWELL = "dwell"
     RELEASE_LIMIT = "release_limit"
@@ -120,6 +121,10 @@ def refusals(
         text = f"{wish.looks} looks were taken; at least {limits.min_looks} come before a command."
         found.append(Refusal(Guard.DWELL, text))
     if wish.action is Action.ROLLBACK:
+        if wish.target_digest == wish.digest:
+            # It would change nothing, and bar what serves.
+            text = f"Both arms run {wish.digest}; a rollback would lead to the same release."
+            found.append(Refusal(Guard.SAME_RELEASE, text))
         if wish.target_digest not in facts.known_good:
             text = f"{wish.target_digest} is not in the register of releases known to be good."
             found.append(Refusal(Guard.TARGET_NOT_KNOWN_GOOD, text))

@@ -213,6 +213,15 @@ corrections = Table(
     Column("withdrawn_json", Text, nullable=True),
 )
 
+slo_definitions = Table(
+    "slo_definitions",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("since_unix_nano", BigInteger, nullable=False),
+    Column("definition_json", Text, nullable=False),
+)
+
 policy_overrides = Table(
     "policy_overrides",
     metadata,

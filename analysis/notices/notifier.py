@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +20,14 @@ from analysis.errors import LedgerUnavailableError, SecretError
 from analysis.metrics import Metrics
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.formats import CONTENT_TYPES, Format, Sender
+from analysis.notices.routing_key import read_routing_key
 from analysis.notices.store import NoticeRow, Subscription, Told
 from analysis.webhooks import attempt as attempts
 from analysis.webhooks import outcome, signing
 from analysis.webhooks.attempt import Answer
 from analysis.webhooks.outcome import OutcomeKind
 from analysis.webhooks.schedule import notice_delay_s
+from collector.access.secret_files import PLAIN, SecretFiles
 from telemetry.clock import Clock
 
 logger = logging.getLogger("davylamp.notices")
@@ -35,7 +36,6 @@ logger = logging.getLogger("davylamp.notices")
 POLL_S: Final = 1.0
 LEDGER_PAUSE_S: Final = 2.0
 TOTAL_TIMEOUT_S: Final = 15.0
-_ROUTING_KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,10 @@ class Notifier:
         rng: Generator,
         metrics: Metrics,
         left_s: Callable[[], float] = lambda: math.inf,
+        files: SecretFiles = PLAIN,
     ) -> None:
         """``left_s``: seconds for which this process may surely send."""
+        self._files = files
         self._desk = desk
         self._configs = configs
         self._wanted = tuple(
@@ -96,7 +98,7 @@ class Notifier:
         if row is None or self._left_s() <= 0:
             return False
         now = self._clock.wall_unix_nano()
-        answer = await send(post, row, now, self._left_s())
+        answer = await send(post, row, now, self._left_s(), self._files)
         self._metrics.notices.labels(str(answer.outcome.kind), answer.outcome.reason).inc()
         await asyncio.to_thread(self._desk.record, row, self._told(row, answer, now))
         return True
@@ -111,15 +113,18 @@ class Notifier:
         return Told(now, is_delivered, due, answer.status, answer.error)
 
 
-async def send(post: Post, row: NoticeRow, now_unix_nano: int, most_s: float) -> Answer:
+async def send(
+    post: Post, row: NoticeRow, now_unix_nano: int, most_s: float, files: SecretFiles = PLAIN
+) -> Answer:
     """Tell once. Never raises for the world's doing."""
     form = Format(post.config.format)
     try:
         if form is Format.PAGERDUTY:
             headers: dict[str, str] = {}
-            body = orjson.dumps(orjson.loads(row.body) | {"routing_key": _routing_key(post.config)})
+            key = read_routing_key(post.config.secret_file, files)
+            body = orjson.dumps(orjson.loads(row.body) | {"routing_key": key})
         else:
-            keys = signing.read_secrets(post.config.secret_file)
+            keys = signing.read_secrets(post.config.secret_file, files)
             body = row.body
             headers = signing.headers(keys, row.webhook_id, now_unix_nano // 10**9, body)
     except SecretError as error:
@@ -129,17 +134,6 @@ async def send(post: Post, row: NoticeRow, now_unix_nano: int, most_s: float) ->
     return await attempts.post(
         post.session, post.config, body, headers, now_unix_nano=now_unix_nano, total_s=total_s
     )
-
-
-def _routing_key(config: NoticeConfig) -> str:
-    """Raises SecretError, which never shows it."""
-    try:
-        key = config.secret_file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SecretError(f"{config.secret_file} cannot be read as a routing key") from None
-    if not _ROUTING_KEY.fullmatch(key):
-        raise SecretError(f"{config.secret_file} does not hold a routing key of 32 characters")
-    return key
 
 
 async def _every(act: Callable[[], Awaitable[bool]], metrics: Metrics) -> None:

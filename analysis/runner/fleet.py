@@ -1,8 +1,8 @@
 """Objectives and anomalies of the whole fleet: one question per metric, asked every few seconds.
 
-At start the recent past is read back from the collector, so a restart neither forgets an incident
-nor announces it a second time. An anomaly or a burning budget is told and shown; it never rolls
-anything back, because it knows no release to blame.
+At start the past is read back from the collector, the recent one finely, so a restart neither
+forgets an incident nor what was spent, nor announces it a second time. An anomaly or a burning
+budget is told and shown; it never rolls anything back, because it knows no release to blame.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
+from analysis.runner.older_past import OlderPast, coarse_step_s
+from analysis.runner.recoveries import Recoveries
 from analysis.slo.budget_policy import (
     PolicyAction,
     PolicyBook,
@@ -34,6 +36,7 @@ from analysis.slo.budget_policy import (
     StepState,
     Watched,
 )
+from analysis.slo.composites import composite_statuses, composites_of
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
@@ -79,9 +82,11 @@ class Fleet:
         self._signals = signals.signals
         self._watch = AnomalyWatch(signals, float(config.fleet_step_s))
         self._objectives = tuple(objectives)
+        self._composites = composites_of(self._objectives)
         self._trackers: list[SloTracker] = []
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
+        self._older = OlderPast(client, (), config.fleet_step_s, 0)
         self._point_due_unix_nano = 0
         self._spans = KeptSpans()
         url = config.alertmanager_url
@@ -92,10 +97,13 @@ class Fleet:
         self._policies = PolicyBook(())
         self._policy_states: tuple[StepState, ...] = ()
         self._frozen: frozenset[str] = frozenset()
+        self._recoveries = Recoveries(ledger)
         self.is_caught_up = False
 
     async def start(self) -> None:
         """Know what was on before this process; raises LedgerUnavailableError."""
+        definitions = {one.name: one.definition() for one in self._objectives}
+        await asyncio.to_thread(self._ledger.definitions.note, definitions)
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         kept = await asyncio.to_thread(self._ledger.statuses, "alert")
@@ -115,7 +123,10 @@ class Fleet:
             for objective in self._objectives
         ]
         now = self._clock.wall_unix_nano()
-        since = (now - self._config.fleet_backfill_s * SECOND_NS) // self._step_ns * self._step_ns
+        coarse_s = coarse_step_s(self._objectives, self._config.fleet_step_s)
+        coarse_ns = coarse_s * SECOND_NS
+        since = (now - self._config.fleet_backfill_s * SECOND_NS) // coarse_ns * coarse_ns
+        self._older = OlderPast(self._client, self._trackers, coarse_s, since)
         self._questions = [
             _Question(metric, keys, since)
             for metric, keys in _attributes(self._objectives, self._signals).items()
@@ -138,6 +149,7 @@ class Fleet:
         now = self._clock.wall_unix_nano()
         edges: list[AnomalyEdge] = []
         try:
+            await self._older.read()
             reached = [await self._advance(question, now, edges) for question in self._questions]
             is_caught_up = all(reached)
         except ReadingError as error:
@@ -225,6 +237,7 @@ class Fleet:
             tracker.evaluate(now, excluded)
             for tracker, excluded in zip(self._trackers, spans, strict=True)
         ]
+        slos += composite_statuses(self._composites, slos)
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
@@ -241,6 +254,8 @@ class Fleet:
         calm = {one.objective.name: one.summary for one in slos}
         news = self._alerts.take(firing, silences, now, calm)
         await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
+        views = [one.view() for one in self._trackers]
+        await asyncio.to_thread(self._recoveries.look, views, now)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))
@@ -248,9 +263,9 @@ class Fleet:
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
     ) -> tuple[Period, ...]:
-        end = now // SECOND_NS + 1
-        longest_s = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        period = Period(end - longest_s - self._config.fleet_step_s, end)
+        bearing = objective.bearing(now // SECOND_NS + 1)
+        start = bearing.start_unix_s - self._config.fleet_step_s
+        period = Period(start, bearing.end_unix_s)
         return self._spans.of(objective.name, period, corrections)
 
     def _store(

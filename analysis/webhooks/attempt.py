@@ -18,6 +18,7 @@ from analysis.webhooks.events import CONTENT_TYPE
 from analysis.webhooks.outcome import Outcome
 from analysis.webhooks.schedule import parse_retry_after
 from analysis.webhooks.targets import Rules, TargetError, parse_target
+from collector.access.secret_files import PLAIN, SecretFiles
 
 CONNECT_TIMEOUT_S: Final = 5.0
 TOTAL_TIMEOUT_S: Final = 10.0
@@ -64,13 +65,14 @@ async def send(
     lease: Lease,
     now_unix_nano: int,
     most_s: float = TOTAL_TIMEOUT_S,
+    files: SecretFiles = PLAIN,
 ) -> Answer:
     """Post a command once. Never raises for the world's doing.
 
     It ends before the command does, and within ``most_s`` seconds.
     """
     try:
-        keys = signing.read_secrets(endpoint.secret_file)
+        keys = signing.read_secrets(endpoint.secret_file, files)
     except SecretError as error:
         return Answer(outcome.NO_SECRET, None, str(error))
     seconds = now_unix_nano // 1_000_000_000

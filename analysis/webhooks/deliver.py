@@ -34,6 +34,7 @@ from analysis.webhooks.breaker import MAX_PER_ENDPOINT, Breaker, EndpointHealth
 from analysis.webhooks.outcome import NO_ENDPOINT, OutcomeKind
 from analysis.webhooks.record import Recorder
 from analysis.webhooks.schedule import next_due
+from collector.access.secret_files import PLAIN, SecretFiles
 from telemetry.clock import Clock
 
 logger = logging.getLogger("davylamp.delivery")
@@ -78,8 +79,10 @@ class Deliverer:
         metrics: Metrics,
         *,
         left_s: Callable[[], float] = lambda: math.inf,
+        files: SecretFiles = PLAIN,
     ) -> None:
         """``left_s``: seconds for which this process may surely send."""
+        self._files = files
         self._left_s = left_s
         self._ledger = ledger
         self._outbox = ledger.outbox
@@ -228,7 +231,7 @@ class Deliverer:
         is_well: bool | None = None
         try:
             answer = await attempts.send(
-                post.session, post.endpoint, lease, now_unix_nano, self._left_s()
+                post.session, post.endpoint, lease, now_unix_nano, self._left_s(), self._files
             )
             is_well = answer.outcome.is_well
         finally:

@@ -16,6 +16,8 @@ from typing import Final, TypeAlias
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from analysis.errors import SecretError
+from collector.access.errors import SealedError
+from collector.access.secret_files import PLAIN, SecretFiles, SecretKind
 
 PREFIX: Final = "whsec_"
 PRIVATE_PREFIX: Final = "whsk_"
@@ -30,14 +32,12 @@ MAX_KEY_BYTES: Final = 64
 SEED_BYTES: Final = 32
 
 
-def read_secrets(path: Path) -> tuple[SigningKey, ...]:
+def read_secrets(path: Path, files: SecretFiles = PLAIN) -> tuple[SigningKey, ...]:
     """The keys of a secret file, newest (first line) first. Raises SecretError."""
     try:
-        words = path.read_text("ascii").split()
-    except UnicodeDecodeError:
-        raise SecretError(f"{path} is not ASCII text") from None
-    except OSError as error:
-        raise SecretError(f"{path} cannot be read: {error.strerror}") from None
+        words = files.read(path, SecretKind.SIGNING).split()
+    except SealedError as error:
+        raise SecretError(str(error)) from None
     if not 1 <= len(words) <= MAX_SECRETS:
         raise SecretError(f"{path} holds {len(words)} secrets, accepted: 1 to {MAX_SECRETS}")
     return tuple(parse_secret(word) for word in words)

@@ -7,6 +7,7 @@
     └── Forbidden         403 / PERMISSION_DENIED: a token that may do other things
     TokenFileError        the file of tokens cannot be read or written (nobody is let in by it)
     BadTokenOrderError    a token that was ordered cannot be made
+    SealedError           a secret's file or its key cannot be read, opened or written
 """
 
 from __future__ import annotations
@@ -45,3 +46,7 @@ class TokenFileError(Exception):
 
 class BadTokenOrderError(Exception):
     """Says what was asked for and what would be accepted."""
+
+
+class SealedError(Exception):
+    """A secret's file or its key cannot be read, opened or written; it never holds any of it."""

@@ -26,6 +26,8 @@ GLYPHS: Final[Mapping[str, str]] = {
     "acknowledged": "☑",
     "completed": "↩",
     "confirmed": "✔",
+    "recovered": "♥",
+    "not_recovered": "?",
     "expired": "⌛",
     "unconfirmed": "?",
     "anomaly": "≋",
@@ -34,12 +36,16 @@ GLYPHS: Final[Mapping[str, str]] = {
     "silence": "∅",
     "slo_freeze": "❄",
     "slo_correction": "✎",
+    "slo_definition": "✎",
     "policy_override": "✎",
     "cause": "⚡",
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(
-    {"canary_declared", "verdict", "completed", "confirmed", "anomaly", "slo_page", "slo_ticket"}
+    {
+        *("canary_declared", "verdict", "completed", "confirmed", "recovered"),
+        *("anomaly", "slo_page", "slo_ticket"),
+    }
 )
 NO_EVENTS: Final = Message(
     "Nothing happened in this window.",

@@ -23,7 +23,7 @@ _THEME: Final[dict[str, Any]] = {
 }
 
 
-def shell() -> Component:
+def shell(*, can_sign_out: bool = False) -> Component:
     """Everything around a page. The content is filled in by the page switch."""
     provider: Component = dmc.MantineProvider(
         id="provider",
@@ -36,7 +36,7 @@ def shell() -> Component:
             html.A("Skip to content", href="#page", className="skip-link"),
             dmc.AppShell(
                 [
-                    dmc.AppShellHeader(_header(), px="md"),
+                    dmc.AppShellHeader(_header(can_sign_out=can_sign_out), px="md"),
                     dmc.AppShellMain(
                         [
                             html.Div(id="lost", className="lost", hidden=True, role="alert"),
@@ -56,7 +56,9 @@ def shell() -> Component:
     return provider
 
 
-def _header() -> Component:
+def _header(*, can_sign_out: bool) -> Component:
+    # No link of Dash: the page it leads to is not one of its own.
+    sign_out = [html.A("Sign out", href="/signout", className="nav-link")]
     return html.Div(
         [
             dcc.Link([_mark(), html.Span("Davylamp")], href="/", className="brand"),
@@ -69,6 +71,7 @@ def _header() -> Component:
                 **aria(label="Pages"),
             ),
             html.Div(className="spacer"),
+            *(sign_out if can_sign_out else []),
             html.Div(
                 dmc.SegmentedControl(
                     id="scheme-control",

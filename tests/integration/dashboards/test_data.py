@@ -14,6 +14,7 @@ from collector.access.config import AccessConfig
 from dashboards.answers.reading import Available, Source, Unavailable, Why
 from dashboards.config import DashboardsConfig
 from dashboards.data import LOOKS_PER_PAGE, Data
+from davylamp.config import dashboards_config, load_settings
 from telemetry.clock import FixedClock
 
 CONFIG = DashboardsConfig(
@@ -31,6 +32,7 @@ CONFIG = DashboardsConfig(
     window_s=300,
     allowed_hosts=(),
     access=AccessConfig(False, Path("/nonexistent"), Path("/nonexistent")),
+    oidc=dashboards_config(load_settings(environ={})).oidc,
 )
 EMPTY = {"services": []}
 

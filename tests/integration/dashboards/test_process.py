@@ -21,12 +21,14 @@ from pathlib import Path
 from collector.access.config import AccessConfig
 from dashboards.config import DashboardsConfig
 from dashboards.server import run
+from davylamp.config import dashboards_config, load_settings
 host, port, owner = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 sys.exit(run(DashboardsConfig(
     host=host, port=port, collector_url="http://127.0.0.1:1", analysis_url="http://127.0.0.1:1",
     refresh_s=1.0, request_timeout_s=1.0, max_concurrent_reads=4, max_answer_bytes=1_000_000,
     max_cached_answers=16, max_cached_canaries=4, settle_s=2.0, window_s=300,
-    allowed_hosts=(), access=AccessConfig(bool(owner), Path("-"), Path(owner or "-")))))
+    allowed_hosts=(), access=AccessConfig(bool(owner), Path("-"), Path(owner or "-")),
+    oidc=dashboards_config(load_settings(environ={})).oidc)))
 """
 
 

@@ -133,6 +133,31 @@ def test_exact_mode_keeps_its_level_for_shares(rates, bad_ratio):
     assert high <= binom.ppf(1 - 1e-4, runs, 0.02)
 
 
+def test_exact_mode_keeps_its_level_for_tails_of_unequal_traffic():
+    """The p99 of 20 durations and that of 200 are not distributed alike."""
+    config = replace(
+        SHIPPED.metric(SERVER),
+        mode=Mode.EXACT,
+        point_s=1,
+        statistic=Statistic.P99,
+        fail_margin=0.0,
+    )
+    edges, runs, high = np.exp2(np.arange(-40, 41) / 8), 100, 0
+    for child in np.random.SeedSequence(8).spawn(runs):
+        rng, key = np.random.default_rng(child), f"m{child.spawn_key}"
+        collector = PointCollector(key, config, 15.0)
+        for second in range(15):
+            arms = []
+            for rate in (20, 200):
+                at = np.searchsorted(edges, rng.lognormal(0, 0.6, rng.poisson(rate)))
+                arms.append(HistogramArm(edges, np.bincount(at, minlength=len(edges) + 1)))
+            start = START + second * SECOND
+            collector.take(Block(start, start + SECOND, *arms))
+        found = answer(key, config, collector.intervals, alpha=0.02, pass_alpha=0.02)
+        high += found.classification == "high"
+    assert high <= binom.ppf(1 - 1e-4, runs, 0.02)
+
+
 @pytest.mark.parametrize("rates", [(40, 40), (20, 200), (200, 20)])
 def test_exact_mode_does_not_pass_what_is_at_the_pass_margin(rates):
     """The baseline's own share is estimated, which widens the error a little."""

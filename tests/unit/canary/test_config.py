@@ -230,12 +230,12 @@ def test_a_mode_that_answers_once_needs_points_enough_and_not_too_many(horizon_s
     spec = f"  horizon_s: {horizon_s}\n"
     text = f"      point_s: {point_s}\n"
     load_canary_config(own(text, spec))
-    with pytest.raises(CanaryConfigError, match=r"at least 10 points .* at most 2000") as refused:
+    with pytest.raises(CanaryConfigError, match=r"at least 10 points .* at most 1000") as refused:
         load_canary_config(own(f"{text}      mode: exact\n", spec))
     assert refused.value.problems[0].line == 7
 
 
-@pytest.mark.parametrize(("horizon_s", "point_s"), [(300, 24), (2000, 1)])
+@pytest.mark.parametrize(("horizon_s", "point_s"), [(300, 24), (1000, 1)])
 def test_the_edges_of_that_are_good(horizon_s, point_s):
     text = f"      point_s: {point_s}\n      mode: kayenta\n"
     load_canary_config(own(text, f"  horizon_s: {horizon_s}\n"))

@@ -16,6 +16,7 @@ from dashboards.components.panel import GRAPH_CONFIG
 from dashboards.components.shell import shell
 from dashboards.config import DashboardsConfig
 from dashboards.routes import PageQuery, Route
+from davylamp.config import dashboards_config, load_settings
 from telemetry.clock import FixedClock
 
 ASSETS = Path(dashboards.__file__).parent / "assets"
@@ -34,6 +35,7 @@ CONFIG = DashboardsConfig(
     window_s=300,
     allowed_hosts=(),
     access=AccessConfig(False, Path("/nonexistent"), Path("/nonexistent")),
+    oidc=dashboards_config(load_settings(environ={})).oidc,
 )
 
 

@@ -84,6 +84,11 @@ def test_too_few_looks_hold_a_command():
     assert guards(replace(WISH, looks=1)) == {Guard.DWELL}
 
 
+def test_a_rollback_to_the_same_release_is_held():
+    """It would change nothing, and bar the release that serves."""
+    assert guards(replace(WISH, digest="good")) == {Guard.SAME_RELEASE}
+
+
 def test_a_promotion_is_held_by_switch_lock_and_bar_only():
     wish = replace(WISH, action=Action.PROMOTION)
     many = tuple(replace(past(digest="bad"), is_under_way=True) for _ in range(9))
