@@ -13,6 +13,7 @@ OPEN: Final = PROBES | {"/api/v1/webhooks/keys"}
 #: told and who is not.
 _ADMINISTERED: Final = (
     "/api/v1/guards",
+    "/api/v1/proposals",
     "/api/v1/outbox",
     "/api/v1/endpoints",
     "/api/v1/notices",

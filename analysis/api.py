@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from analysis import bodies, params
+from analysis.decisions.guards import Guard
 from analysis.decisions.ledger import Ledger
 from analysis.decisions.records import CanaryRecord
 from analysis.errors import (
@@ -209,6 +210,8 @@ def _add_health(app: FastAPI, desk: Desk) -> None:
             desk.ledger.totals()
             if not desk.is_alive():
                 raise LedgerUnavailableError("a loop of the analysis has ended")
+            if desk.ledger.guards.held_by_settings():
+                return 200, {"status": "ready", "held": str(Guard.SETTINGS_NOT_APPROVED)}
             return 200, {"status": "ready"}
 
         return await desk.read(request, work)
@@ -326,7 +329,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         """Where every objective stands."""
         return await desk.read(request, lambda: (200, {"slos": ledger.statuses("slo")}))
 
-    @app.get("/api/v1/slos/{name}/history")
+    @app.get("/api/v1/slos/{name:path}/history")
     async def history(
         request: Request,
         name: str,
@@ -334,7 +337,7 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
         to_text: ToText = None,
         limit: Text = None,
     ) -> Response:
-        """Points of one objective, oldest first."""
+        """Points of one objective, oldest first, and what it was when, newest first."""
 
         def work() -> tuple[int, Any]:
             start, end = params.window(from_text, to_text, desk.clock.wall_unix_nano())
@@ -342,7 +345,11 @@ def _add_objectives(app: FastAPI, desk: Desk) -> None:
             points = ledger.slo_points(name, start, end, count)
             if not points and name not in ledger.status_names("slo"):
                 raise UnknownRecordError(f"no objective {name!r}")
-            return 200, {"points": [point.to_json() for point in points]}
+            kept = ledger.definitions.generations(name)
+            return 200, {
+                "points": [point.to_json() for point in points],
+                "definitions": [one.to_json() for one in kept],
+            }
 
         return await desk.read(request, work)
 

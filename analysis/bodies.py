@@ -69,8 +69,16 @@ class LockBody(_Strict):
     reason: Label
 
 
+class SettingsBody(_Strict):
+    """POST /api/v1/guards/settings; ``sha256`` of what GET /api/v1/guards shows."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    who: Label
+    reason: Label
+
+
 class ReplayBody(_Strict):
-    """POST /api/v1/outbox/{webhook_id}/replay."""
+    """POST .../replay of a delivery, .../approve and .../withdraw of a proposal."""
 
     who: Label
     reason: Label
@@ -196,8 +204,13 @@ def read_lock(raw: bytes) -> LockBody:
     return _read(LockBody, raw)
 
 
+def read_settings(raw: bytes) -> SettingsBody:
+    """Settings that a person names. Raises BadRequestError."""
+    return _read(SettingsBody, raw)
+
+
 def read_replay(raw: bytes) -> ReplayBody:
-    """Who sends again, and why. Raises BadRequestError."""
+    """Who does it, and why. Raises BadRequestError."""
     return _read(ReplayBody, raw)
 
 

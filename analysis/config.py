@@ -9,11 +9,14 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from analysis.decisions.guard_store import Guarding
+from analysis.decisions.guarded_settings import Destination, GuardedSettings
 from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.policy import MODES, Mode, Modes
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.errors import StartError
 from analysis.notices.formats import SEVERITIES
+from analysis.proposals.policy import TwoPersons
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
 from analysis.webhooks.events import Route
@@ -25,6 +28,8 @@ from collector.access.secret_files import SecretFiles
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Shorter ones would be lost to a slow disk.
 MIN_LEADER_LEASE_S: Final = 5.0
+#: What nobody approved within a day is not what people have in mind any more.
+MAX_PROPOSAL_LIFETIME_S: Final = 86_400.0
 #: Receivers of commands; each has a breaker and a client of its own.
 MAX_ENDPOINTS: Final = 1_000
 _ENDPOINT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -72,11 +77,16 @@ class GuardConfig:
     service_modes: tuple[str, ...]
     #: The file that stops every command while it exists.
     kill_switch_file: Path
+    #: Whether what loosens the guards over the API waits for a second person.
+    two_persons: bool
+    #: It waits this long.
+    proposal_lifetime_s: float
     limits: GuardLimits
 
-    def guarding(self) -> Guarding:
-        """For the ledger."""
-        return Guarding(self.limits, KillSwitch(self.kill_switch_file))
+    @property
+    def proposing(self) -> TwoPersons:
+        """For proposals."""
+        return TwoPersons(self.two_persons, self.proposal_lifetime_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,25 @@ class AnalysisConfig:
         )
 
     @property
+    def guarded(self) -> GuardedSettings:
+        """How far commands go. Raises ValueError."""
+        fallback = _destination(self.endpoint, ("*/*",))
+        found = [_destination(one, one.lanes) for one in self.endpoints]
+        modes = self.modes
+        return GuardedSettings(
+            modes.general,
+            modes.services,
+            self.guards.limits,
+            self.decision_lifetime_s,
+            (*found, fallback),
+        )
+
+    def guarding(self) -> Guarding:
+        """For the ledger."""
+        watch = SettingsWatch(self.guarded, is_required=self.guards.two_persons)
+        return Guarding(self.guards.limits, KillSwitch(self.guards.kill_switch_file), watch)
+
+    @property
     def modes(self) -> Modes:
         """The general mode and those of single services. Raises ValueError."""
         return Modes.parse(self.mode, self.guards.service_modes)
@@ -153,6 +182,12 @@ def check(config: AnalysisConfig) -> None:
     for name, value in asdict(config.guards.limits).items():
         if not value > 0:
             raise StartError(f"[analysis.guards.limits] {name} = {value} must be above 0")
+    lifetime_s = config.guards.proposal_lifetime_s
+    if not 0 < lifetime_s <= MAX_PROPOSAL_LIFETIME_S:
+        raise StartError(
+            f"[analysis.guards] proposal_lifetime_s = {lifetime_s} must be above 0 and at most"
+            f" {MAX_PROPOSAL_LIFETIME_S:g}"
+        )
     if not config.leader_lease_s >= MIN_LEADER_LEASE_S:
         raise StartError(
             f"[analysis] leader_lease_s = {config.leader_lease_s} must be at least"
@@ -180,6 +215,13 @@ def check(config: AnalysisConfig) -> None:
             f"{names}"
         )
     _check_url("collector_url", config.collector_url)
+
+
+def _destination(endpoint: EndpointConfig, lanes: tuple[str, ...]) -> Destination:
+    networks = tuple(sorted(endpoint.allowed_networks))
+    return Destination(
+        endpoint.endpoint_id, endpoint.url, tuple(lanes), networks, endpoint.plain_http
+    )
 
 
 def _check_notice(told: NoticeConfig) -> None:

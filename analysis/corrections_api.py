@@ -9,9 +9,11 @@ from fastapi import FastAPI, Request, Response
 
 from analysis import bodies
 from analysis.api import Desk, require_own
-from analysis.decisions.correction_store import read_when
+from analysis.decisions.correction_store import Exclusion, read_when
 from analysis.errors import BadRequestError
 from analysis.guards_api import signed_by
+from analysis.proposals.changes import exclusion
+from analysis.proposals_api import Loosening
 from analysis.slo.openslo.corrections import CorrectionError
 from collector.access.desk import Caller
 from collector.access.tokens import Scope
@@ -19,7 +21,9 @@ from collector.access.tokens import Scope
 _WHEN: str = "once {from_unix_s, to_unix_s} or recurring {start_time, time_zone, duration_s, rule}"
 
 
-def add_corrections(app: FastAPI, desk: Desk, objectives: Collection[str]) -> None:
+def add_corrections(
+    app: FastAPI, desk: Desk, objectives: Collection[str], loosening: Loosening
+) -> None:
     """Add the routes under ``/api/v1/slo-corrections``; ``objectives``: the names that run."""
     store = desk.ledger.corrections
 
@@ -44,6 +48,10 @@ def add_corrections(app: FastAPI, desk: Desk, objectives: Collection[str]) -> No
                 raise BadRequestError(f"no objective {unknown[0]!r}", accepted=names)
             try:
                 when = read_when(body.model_dump(include={"once", "recurring"}))
+                asked = exclusion(Exclusion(when, tuple(body.objectives), body.category))
+                waiting = loosening.proposed(asked, caller, body.who, body.reason)
+                if waiting is not None:
+                    return waiting
                 made = store.make(
                     when,
                     body.objectives,

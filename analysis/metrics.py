@@ -66,6 +66,12 @@ class Metrics:
             ("user",),
             registry=registry,
         )
+        self.proposals = Counter(
+            "davylamp_proposals",
+            "Changes that need two people, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
         self.leads = Gauge(
             "davylamp_analysis_leads",
             "1 while this process judges and delivers, 0 while it stands by.",
@@ -109,6 +115,29 @@ class EndpointMetrics(Collector):
         return ()
 
 
+class ProposalMetrics(Collector):
+    """What waits for a second person, read when asked."""
+
+    def __init__(self, open_count: Callable[[], int], limit: int) -> None:
+        self._open_count = open_count
+        self._limit = limit
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing while the ledger cannot be read."""
+        try:
+            count = self._open_count()
+        except LedgerUnavailableError:
+            return
+        text = "Proposals that wait for a second person."
+        yield GaugeMetricFamily("davylamp_proposals_open", text, count)
+        text = "Proposals that may wait at once."
+        yield GaugeMetricFamily("davylamp_proposals_open_limit", text, self._limit)
+
+    def describe(self) -> Iterable[Metric]:
+        """Empty: registering must not read."""
+        return ()
+
+
 class LedgerMetrics(Collector):
     """What the ledger holds, read when asked: right also after a restart."""
 
@@ -133,6 +162,7 @@ class LedgerMetrics(Collector):
             ("locks", "Environments in which nothing is commanded."),
             ("barred", "Releases barred until a person clears them."),
             ("kill_switch", "1 while the kill switch stops every command."),
+            ("settings_not_approved", "1 while settings that nobody approved hold commands."),
         ):
             yield GaugeMetricFamily(f"davylamp_guard_{name}", text, guards[name])
         for name, text, counts in (

@@ -8,12 +8,14 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 
 from analysis import bodies, params
-from analysis.api import MAX_LIST, Desk, FromText, Text, ToText, require_own
+from analysis.api import MAX_LIST, Desk, FromText, Text, ToText
 from analysis.decisions.dead_letters import Search
 from analysis.decisions.outbox_desk import OutboxDesk
 from analysis.decisions.states import DeliveryState
 from analysis.guards_api import signed_by
 from analysis.notices.desk import NoticeDesk
+from analysis.proposals.policy import Change, ChangeKind
+from analysis.proposals_api import Loosening
 from analysis.webhooks.breaker import EndpointHealth
 from collector.access.desk import Caller
 from collector.access.tokens import Scope
@@ -23,7 +25,11 @@ SEARCHED: Final = "now-30d"
 
 
 def add_outbox(
-    app: FastAPI, desk: Desk, outbox: OutboxDesk, endpoints: Callable[[], Sequence[EndpointHealth]]
+    app: FastAPI,
+    desk: Desk,
+    outbox: OutboxDesk,
+    endpoints: Callable[[], Sequence[EndpointHealth]],
+    loosening: Loosening,
 ) -> None:
     """Add the routes under ``/api/v1/outbox`` and ``/api/v1/endpoints``."""
 
@@ -60,7 +66,10 @@ def add_outbox(
         def work(raw: bytes, caller: Caller) -> tuple[int, Any]:
             body = bodies.read_replay(raw)
             environment, _, service = outbox.letter(webhook_id).delivery.lane.partition("/")
-            require_own(caller, service, environment)
+            change = Change(ChangeKind.REPLAY_COMMAND, environment, service, webhook_id)
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
             who = signed_by(caller, body.who)
             return 200, outbox.replay(webhook_id, who, body.reason).to_json()
 
@@ -73,7 +82,7 @@ def add_outbox(
         return await desk.read(request, lambda: (200, {"endpoints": found}))
 
 
-def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk) -> None:
+def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk, loosening: Loosening) -> None:
     """Add the routes under ``/api/v1/notices``."""
 
     @app.get("/api/v1/notices")
@@ -97,7 +106,10 @@ def add_notices(app: FastAPI, desk: Desk, notices: NoticeDesk) -> None:
             if (deployment_id := notices.one(webhook_id).deployment_id) is not None:
                 about = desk.ledger.canary(deployment_id).declaration
                 service, environment = about.service, about.environment
-            require_own(caller, service, environment)
+            change = Change(ChangeKind.REPLAY_NOTICE, environment, service, webhook_id)
+            waiting = loosening.proposed(change, caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
             who = signed_by(caller, body.who)
             return 200, notices.replay(webhook_id, who, body.reason).to_json()
 

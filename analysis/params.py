@@ -12,6 +12,7 @@ from typing import Final
 
 from analysis.decisions.states import CanaryState, DeliveryState
 from analysis.errors import BadRequestError
+from analysis.proposals.policy import ProposalState
 
 TIME_ACCEPTED: Final = "Unix seconds (1700000000.5), RFC 3339 with zone, now, now-15m"
 DEFAULT_WINDOW_S: Final = 86_400
@@ -110,4 +111,16 @@ def delivery_state(text: str | None, default: DeliveryState) -> DeliveryState | 
     except ValueError:
         raise BadRequestError(
             f"state={text[:100]!r} is unknown", accepted=", ".join((*DeliveryState, "any"))
+        ) from None
+
+
+def proposal_state(text: str | None) -> ProposalState | None:
+    """A state by name, open by default; ``any`` is None. Raises BadRequestError."""
+    if text == "any":
+        return None
+    try:
+        return ProposalState(text or ProposalState.OPEN)
+    except ValueError:
+        raise BadRequestError(
+            f"state={text!r:.100} is unknown", accepted=", ".join((*ProposalState, "any"))
         ) from None

@@ -9,15 +9,22 @@ from fastapi import FastAPI, Request, Response
 
 from analysis import bodies
 from analysis.api import Desk, require_own
+from analysis.decisions.override_store import Suspension
 from analysis.errors import BadRequestError
 from analysis.guards_api import signed_by
+from analysis.proposals.changes import suspension
+from analysis.proposals_api import Loosening
 from analysis.slo.budget_policy import PolicyStep
 from collector.access.desk import Caller
 from collector.access.tokens import Scope
 
 
 def add_policies(
-    app: FastAPI, desk: Desk, steps: Sequence[PolicyStep], objectives: Sequence[str]
+    app: FastAPI,
+    desk: Desk,
+    steps: Sequence[PolicyStep],
+    objectives: Sequence[str],
+    loosening: Loosening,
 ) -> None:
     """Add the routes under ``/api/v1/slo-policies``."""
     store = desk.ledger.overrides
@@ -46,6 +53,10 @@ def add_policies(
             if body.objective not in ("*", *objectives):
                 accepted = f"*, {', '.join(sorted(objectives))}"
                 raise BadRequestError(f"no objective {body.objective!r}", accepted=accepted)
+            asked = Suspension(body.step, body.objective, body.expires_unix_nano)
+            waiting = loosening.proposed(suspension(asked), caller, body.who, body.reason)
+            if waiting is not None:
+                return waiting
             made = store.make(
                 body.step,
                 body.objective,

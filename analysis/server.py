@@ -24,21 +24,25 @@ import telemetry
 from analysis.access import scope_of
 from analysis.alertmanager_api import add_alertmanager
 from analysis.api import Desk, build_app
-from analysis.config import AnalysisConfig, check
+from analysis.config import AnalysisConfig, GuardConfig, check
 from analysis.corrections_api import add_corrections
 from analysis.decisions.ledger import Ledger
 from analysis.doors.api import add_doors
 from analysis.duty import Duty, Term
-from analysis.errors import SecretError, StartError
+from analysis.errors import LedgerUnavailableError, SecretError, StartError
 from analysis.guards_api import add_guards
 from analysis.kayenta_api.api import add_kayenta
 from analysis.kayenta_api.executions import Executions
 from analysis.kayenta_api.objects import ObjectStore
-from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics
+from analysis.metrics import EndpointMetrics, LedgerMetrics, Metrics, ProposalMetrics
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.notifier import Notifier
 from analysis.outbox_api import add_notices, add_outbox
 from analysis.policies_api import add_policies
+from analysis.proposals.changes import Changes
+from analysis.proposals.desk import ProposalDesk
+from analysis.proposals.policy import MAX_OPEN
+from analysis.proposals_api import Loosening, add_proposals
 from analysis.reading.client import CollectorClient
 from analysis.replay_api import add_replay
 from analysis.runner.feedback import Feedback
@@ -94,9 +98,16 @@ async def _serve(
     config: AnalysisConfig, rules: Rules, listener: socket.socket, clock: Clock
 ) -> int:
     url = base_url(config.host, listener.getsockname()[1])
+    addressing = Addressing(
+        endpoint_id=config.endpoint.endpoint_id,
+        url=config.endpoint.url,
+        analysis_url=url,
+        decision_lifetime_s=config.decision_lifetime_s,
+        routes=config.routes,
+    )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    with contextlib.closing(_open(config, clock, url)) as ledger:
+    with contextlib.closing(_open(config, clock, addressing)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         access = AccessDesk(config.access, clock)
@@ -138,14 +149,10 @@ async def _serve(
         # A client of its own: long range queries must not hold the judge's questions up.
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
-        app = _application(desk)
-        add_outbox(app, desk, ledger.outbox, duty.endpoints)
-        add_notices(app, desk, NoticeDesk(ledger.database, clock))
+        app = _application(desk, config.guards, duty, rules)
         add_secrets(app, desk, SecretDesk(told, files, ledger.database, clock))
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
-        add_corrections(app, desk, [one.name for one in rules.objectives])
-        add_policies(app, desk, rules.policies, [one.name for one in rules.objectives])
         add_alertmanager(app, desk, config.notices, url)
         try:
             await executions.start()
@@ -195,9 +202,20 @@ def _gated(
     return Gate(app, access, scope_of, count)
 
 
-def _application(desk: Desk) -> FastAPI:
+def _application(desk: Desk, guards: GuardConfig, duty: Duty, rules: Rules) -> FastAPI:
+    """What needs nothing but the ledger, and what may need two people."""
+    ledger, clock = desk.ledger, desk.clock
     app = build_app(desk)
-    add_guards(app, desk, desk.ledger.guards)
+    proposals = ProposalDesk(ledger.database, clock, Changes(ledger.outbox), guards.proposing)
+    desk.metrics.registry.register(ProposalMetrics(proposals.open_count, MAX_OPEN))
+    loosening = Loosening(proposals, clock, desk.metrics)
+    add_proposals(app, desk, proposals)
+    add_guards(app, desk, ledger.guards, loosening)
+    add_outbox(app, desk, ledger.outbox, duty.endpoints, loosening)
+    add_notices(app, desk, NoticeDesk(ledger.database, clock), loosening)
+    names = [one.name for one in rules.objectives]
+    add_corrections(app, desk, names, loosening)
+    add_policies(app, desk, rules.policies, names, loosening)
     add_doors(app, desk)
     add_replay(app, desk)
     return app
@@ -243,15 +261,17 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _open(config: AnalysisConfig, clock: Clock, url: str) -> Ledger:
-    addressing = Addressing(
-        endpoint_id=config.endpoint.endpoint_id,
-        url=config.endpoint.url,
-        analysis_url=url,
-        decision_lifetime_s=config.decision_lifetime_s,
-        routes=config.routes,
-    )
-    return Ledger.open(config.database_url, clock, addressing, config.guards.guarding())
+def _open(config: AnalysisConfig, clock: Clock, addressing: Addressing) -> Ledger:
+    """The ledger; settings that nobody approved are told. Raises StartError."""
+    ledger = Ledger.open(config.database_url, clock, addressing, config.guarding())
+    try:
+        held = ledger.guards.begin()
+    except LedgerUnavailableError as error:
+        ledger.close()
+        raise StartError(str(error)) from error
+    if held is not None:
+        logger.warning("commands are held (settings_not_approved): %s", held)
+    return ledger
 
 
 def _listen(host: str, port: int) -> socket.socket:

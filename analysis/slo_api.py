@@ -21,7 +21,7 @@ from analysis.guards_api import signed_by
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
 from analysis.reading.steps import SECOND_NS
-from analysis.runner.objective_past import MAX_SLICES, STEPS_S, read_past
+from analysis.runner.objective_past import MANY_SLICES, MAX_SLICES, STEPS_S, read_past
 from analysis.slo import period_report
 from analysis.slo.correction_book import excluded_spans
 from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
@@ -70,11 +70,15 @@ class Looker:
         windows = objective.policy.windows
         before_s = max((one.long_window_s for one in windows), default=0)
         length_s = period.length_s + before_s
-        slice_s = slices_that_fit(length_s, windows, STEPS_S, MAX_SLICES)
+        slice_s = None
+        for most in (MAX_SLICES, MANY_SLICES):
+            slice_s = slice_s or slices_that_fit(
+                length_s, windows, STEPS_S, most, objective.slice_s
+            )
         if slice_s is None:
             raise BadRequestError(
                 f"{period.length_s} s are too long for the alert windows of {objective.name}",
-                accepted=f"a period of at most {MAX_SLICES} of the slices that divide them",
+                accepted=f"a period of at most {MANY_SLICES} of the slices that divide them",
             )
         end = min(period.end_unix_s, self.now_unix_s() - SETTLE_S)
         whole = Period(period.start_unix_s - before_s, end)
@@ -123,18 +127,18 @@ class Looker:
 def add_looking_back(app: FastAPI, looker: Looker) -> None:
     """Add the routes."""
 
-    @app.get("/api/v1/slos/{name}/explain")
+    @app.get("/api/v1/slos/{name:path}/explain")
     async def explain(request: Request, name: str) -> Response:
         """Every number with its inputs, window, formula and what stands in it."""
 
         async def read() -> Callable[[], Any]:
             objective, now = looker.named(name), looker.now_unix_s()
-            past = await looker.past(objective, Period(now - objective.window_s, now))
+            past = await looker.past(objective, _current(objective, now))
             return lambda: explained(objective, past, now)
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/whatif")
+    @app.get("/api/v1/slos/{name:path}/whatif")
     async def another_target(
         request: Request,
         name: str,
@@ -147,13 +151,13 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
         async def read() -> Callable[[], Any]:
             known, now = looker.named(name), looker.now_unix_s()
             target = _target(objective, known.target_ratio)
-            period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
             return lambda: what_if(known, past, period, target, now)
 
         return await looker.answer(request, read)
 
-    @app.get("/api/v1/slos/{name}/spend")
+    @app.get("/api/v1/slos/{name:path}/spend")
     async def spend(
         request: Request, name: str, from_text: FromText = None, to_text: ToText = None
     ) -> Response:
@@ -161,7 +165,7 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
 
         async def read() -> Callable[[], Any]:
             known = looker.named(name)
-            period = _period(looker, known.window_s, from_text, to_text)
+            period = _asked(looker, known, from_text, to_text)
             past = await looker.past(known, period)
 
             def compute() -> dict[str, Any]:
@@ -212,6 +216,25 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
             )
 
         return await looker.answer(request, read)
+
+
+def _current(objective: Objective, now_unix_s: int) -> Period:
+    """Raises BadRequestError before the first period of a calendar."""
+    period = objective.period(now_unix_s)
+    if period is None:
+        raise BadRequestError(
+            f"the first period of {objective.name} has not begun", accepted="a question after that"
+        )
+    return period
+
+
+def _asked(
+    looker: Looker, objective: Objective, from_text: str | None, to_text: str | None
+) -> Period:
+    """That of the budget when none is asked for."""
+    if from_text is None and to_text is None:
+        return _current(objective, looker.now_unix_s())
+    return _period(looker, objective.window_s, from_text, to_text)
 
 
 def _period(looker: Looker, default_s: int, from_text: str | None, to_text: str | None) -> Period:

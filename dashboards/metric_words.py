@@ -27,6 +27,10 @@ _STATES: Final[Mapping[str, tuple[str, Status]]] = {
     "suspect": ("looks worse", Status.WARN),
     "worse": ("worse", Status.BAD),
     "certified": ("shown safe", Status.OK),
+    # Of metrics that are judged once, at the horizon.
+    "waiting": ("waiting for its one answer", Status.UNKNOWN),
+    "undecided": ("undecided", Status.UNKNOWN),
+    "too_few_points": ("too few points", Status.UNKNOWN),
 }
 
 
@@ -54,9 +58,11 @@ def arm_words(metric: MetricLook, values: Mapping[str, float | None]) -> str:
     if metric.kind == "count":
         ratio = values.get("bad_ratio")
         return f"{values.get('bad') or 0:,.0f} of {total:,.0f} ({percent(ratio, digits=2)})"
+    # What is judged once has one statistic, whichever the rule says.
+    shown = {"p50", "p99"} if metric.one_answer is None else {"mean", "p50", "p90", "p99"}
     quantiles = [
         f"{name} {duration(value)}"
         for name, value in values.items()
-        if name in {"p50", "p99"} and value is not None
+        if name in shown and value is not None
     ]
     return " · ".join([*quantiles, f"{total:,.0f} counted"]) if quantiles else UNKNOWN

@@ -1,4 +1,4 @@
-"""Asking the running analysis from the command line, with the installation's own token."""
+"""Asking the running analysis from the command line, with a token of one's own or its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from davylamp.config import Settings
@@ -20,11 +21,19 @@ class AskingError(DavylampError):
     """The analysis cannot be asked, or refuses; one sentence says why."""
 
 
-def ask_analysis(settings: Settings, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """GET, or POST when there is a ``body``, below ``/api/v1/``. Raises AskingError."""
+def ask_analysis(
+    settings: Settings,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    token_file: Path | None = None,
+) -> Any:
+    """GET, or POST when there is a ``body``, below ``/api/v1/``. Raises AskingError.
+
+    ``token_file``: somebody's own token, shown in the place of the installation's.
+    """
     url = f"{settings.url('analysis', 'api_port')}/api/v1/{path}"
     try:
-        token = settings.api_token_file.read_text().strip()
+        token = (token_file or settings.api_token_file).read_text().strip()
         request = urllib.request.Request(  # noqa: S310 - http://, from our own settings
             url,
             data=None if body is None else json.dumps(body).encode(),

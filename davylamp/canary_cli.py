@@ -18,7 +18,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from analysis.canary.config import default_config_text, load_canary_config
+from analysis.canary.config import (
+    MetricConfig,
+    Mode,
+    default_config_text,
+    load_canary_config,
+)
 from analysis.canary.errors import CanaryConfigError, CanaryInputError
 from analysis.canary.from_kayenta import from_kayenta
 from analysis.canary.planner import (
@@ -98,6 +103,12 @@ def run(options: argparse.Namespace) -> int:
     return 0 if found.minutes[0.5] is not None else 1
 
 
+def _name(metric: MetricConfig, horizon_s: float) -> str:
+    if metric.mode is Mode.SEQUENTIAL:
+        return metric.name
+    return f"{metric.name} ({metric.mode}, once, at {horizon_s:g} s)"
+
+
 def _validate(path: Path) -> int:
     try:
         rule = load_canary_config(_text(path))
@@ -105,8 +116,10 @@ def _validate(path: Path) -> int:
         for one in error.problems:
             print(f"{path}: {one}", file=sys.stderr)
         return 1
-    names = ", ".join(metric.name for metric in rule.metrics)
+    names = ", ".join(_name(metric, rule.horizon_s) for metric in rule.metrics)
     print(f"{path}: a good rule, {rule.digest()[:12]}; it judges {names}")
+    if any(metric.mode is Mode.KAYENTA for metric in rule.metrics):
+        print("The error of Kayenta's test is its own and not part of alpha.")
     return 0
 
 

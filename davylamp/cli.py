@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from davylamp import outbox_cli  # noqa: PLC0415
 
             return outbox_cli.run(options, settings)
+        if options.command == "proposals":
+            from davylamp import proposals_cli  # noqa: PLC0415
+
+            return proposals_cli.run(options, settings)
         if options.command == "webhooks":
             from davylamp import conformance_cli  # noqa: PLC0415
 
@@ -108,6 +112,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
             conformance_cli,
             control_cli,
             outbox_cli,
+            proposals_cli,
             secrets_cli,
             slo_cli,
             store_cli,
@@ -120,6 +125,7 @@ def _parser(*, is_process: bool) -> argparse.ArgumentParser:
         store_cli.add_commands(commands)
         control_cli.add_commands(commands)
         outbox_cli.add_commands(commands)
+        proposals_cli.add_commands(commands)
         conformance_cli.add_commands(commands)
         verdict_cli.add_commands(commands)
         secrets_cli.add_commands(commands)

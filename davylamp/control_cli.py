@@ -25,6 +25,7 @@ from analysis.decisions.kill_switch import KillSwitch
 from davylamp.asking import ask_analysis
 from davylamp.config import Settings, analysis_config
 from davylamp.errors import DavylampError
+from davylamp.proposals_cli import add_who
 
 _RELEASE_COMMANDS: Final = {
     "clear": "end the bar of a release that was rolled back",
@@ -57,11 +58,16 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         one = commands.add_parser(name, help=text)
         for argument in ("environment", "service", "digest"):
             one.add_argument(argument)
-        _add_who(one)
+        add_who(one)
     for name, text in _LOCK_COMMANDS.items():
         one = commands.add_parser(name, help=text)
         one.add_argument("environment")
-        _add_who(one)
+        add_who(one)
+    one = commands.add_parser(
+        "settings", help="propose that commands may be sent under the settings `show` shows"
+    )
+    one.add_argument("sha256", help="as shown, so that it is what you have read")
+    add_who(one)
     log = subparsers.add_parser("audit", help="check the audit log")
     verify = log.add_subparsers(dest="audit_command", required=True).add_parser(
         "verify", help="every row follows from the one before; prints the newest"
@@ -76,22 +82,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     command = options.guards_command
     if command in ("stop", "go"):
         return _switch(analysis_config(settings).guards.kill_switch_file, options)
-    body = None
-    if command != "show":
-        names = ("environment", "service", "digest", "who", "reason")
+    if command == "show":
+        answer = ask_analysis(settings, "guards")
+    else:
+        names = ("environment", "service", "digest", "sha256", "who", "reason")
         body = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    print(
-        json.dumps(
-            ask_analysis(settings, "guards" if body is None else f"guards/{command}", body),
-            indent=1,
-        )
-    )
+        answer = ask_analysis(settings, f"guards/{command}", body, options.token_file)
+    print(json.dumps(answer, indent=1))
     return 0
-
-
-def _add_who(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--who", default=getpass.getuser(), help="default: your user name")
-    parser.add_argument("--reason", required=True, help="kept in the audit log")
 
 
 def _switch(path: Path, options: argparse.Namespace) -> int:

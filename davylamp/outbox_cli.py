@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from davylamp.asking import ask_analysis
 from davylamp.config import Settings
+from davylamp.proposals_cli import add_who, line
 
 STATES: Final = ("dead", "pending", "delivered", "any")
 
@@ -27,8 +27,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("webhook_id")
     replay = commands.add_parser("replay", help="send a dead letter again: same id, same bytes")
     replay.add_argument("webhook_id")
-    replay.add_argument("--who", default=getpass.getuser(), help="default: your user name")
-    replay.add_argument("--reason", required=True, help="kept in the audit log")
+    add_who(replay)
     commands.add_parser("endpoints", help="breaker and requests under way of every endpoint")
 
 
@@ -42,8 +41,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             print(json.dumps(ask_analysis(settings, path), indent=1))
         case "replay":
             path = f"outbox/{quote(options.webhook_id, safe='')}/replay"
-            answer = ask_analysis(settings, path, {"who": options.who, "reason": options.reason})
-            print(f"{answer['webhook_id']} is {answer['state']} again")
+            body = {"who": options.who, "reason": options.reason}
+            answer = ask_analysis(settings, path, body, options.token_file)
+            if "proposal_id" in answer:
+                print(f"another person approves: {line(answer)}")
+            else:
+                print(f"{answer['webhook_id']} is {answer['state']} again")
         case "endpoints":
             for one in ask_analysis(settings, "endpoints")["endpoints"]:
                 print(f"{one['endpoint_id']}  {one['breaker']}  {one['under_way']} under way")

@@ -176,6 +176,9 @@ def what_if(found: Mapping[str, Any]) -> list[str]:
         counts = ", ".join(f"{n} {severity}" for severity, n in sorted(one["alert_counts"].items()))
         left = one["budget_remaining_ratio"]
         budget = "no events" if left is None else f"{left:.0%} of the budget left"
+        projected = one["budget_projected_remaining_ratio"]
+        if left is not None and projected is not None:
+            budget += f" so far, {projected:.0%} of the one projected to the end"
         lines.append(
             f"{title} {one['objective_ratio']:.3%}: {budget}, {one['bad']} bad of {one['total']}, "
             f"alerts: {counts or 'none'} ({one['data_state']})"

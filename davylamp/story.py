@@ -289,9 +289,12 @@ def _canary_text(canary: Mapping[str, Any]) -> str:
     look = canary.get("last_look")
     if not look:
         return f"{canary['state']}: {canary['summary'] or 'no look yet'}"
-    traffic = look["traffic"]
+    traffic, evidence = look["traffic"], look["log_e_value"]
+    # None of a rule whose metrics are all judged once.
+    known = (
+        "" if evidence is None else f", evidence {evidence:.1f} of {look['threshold_log_e']:.1f}"
+    )
     return (
         f"look {look['index'] + 1}: {traffic['baseline_requests']} + {traffic['canary_requests']} "
-        f"starts, evidence {look['log_e_value']:.1f} of {look['threshold_log_e']:.1f}; "
-        f"{look['summary']}"
+        f"starts{known}; {look['summary']}"
     )

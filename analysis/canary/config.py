@@ -26,6 +26,10 @@ from analysis.canary.rule_document import (
 )
 
 SOURCE_KINDS: Final = ("counter", "histogram")
+#: Points per arm: with fewer no mode that answers once says anything. More would be some 50 kB of
+#: state per metric, saved with every look.
+POINTS_MIN: Final = 10
+POINTS_MAX: Final = 1000
 
 
 class MetricKind(StrEnum):
@@ -33,6 +37,28 @@ class MetricKind(StrEnum):
 
     COUNT = "count"
     HISTOGRAM = "histogram"
+
+
+class Mode(StrEnum):
+    """How a metric is judged: at every look, or once at the horizon (the other two)."""
+
+    SEQUENTIAL = "sequential"
+    EXACT = "exact"
+    KAYENTA = "kayenta"
+
+
+class Statistic(StrEnum):
+    """What one point of a mode that answers once says about its interval."""
+
+    SHARE = "share"  # counts: bad events of all
+    MEAN = "mean"
+    P50 = "p50"
+    P90 = "p90"
+    P99 = "p99"
+
+
+#: Settings of a metric that a sequential one does not read.
+_OF_FIXED_TIME: Final = ("mode", "point_s", "statistic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +107,10 @@ class MetricConfig:
     expected_bad_ratio: float  # counts: prior guess, speeds learning, never affects validity
     slo_bad_ratio: float  # counts: an arm above this is bad; 1.0 = no objective
 
+    mode: Mode
+    point_s: int  # modes that answer once: length of the interval one point stands for
+    statistic: Statistic  # ... and what the point is
+
     def outcome(self, value: str) -> str | None:
         """``"bad"``, ``"good"`` or ``None`` (not counted) for a value of ``outcome_attribute``."""
         if any(fnmatchcase(value, pattern) for pattern in self.bad_values):
@@ -119,8 +149,16 @@ class CanaryConfig:
     min_instances_per_arm: int = field(default=1, kw_only=True)  # 1 declares a single instance
 
     def digest(self) -> str:
-        """SHA-256 of the rule's canonical JSON: names the rule in evidence."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the rule's canonical JSON: names the rule in evidence.
+
+        Settings that a sequential metric does not read are not part of it.
+        """
+        said = asdict(self)
+        for metric in said["metrics"]:
+            if metric["mode"] == Mode.SEQUENTIAL:
+                for name in _OF_FIXED_TIME:
+                    del metric[name]
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def metric(self, name: str) -> MetricConfig:
@@ -177,7 +215,9 @@ def _problems(document: RuleDocument) -> Iterator[Problem]:
         wrong = list(_of_fields(MetricConfig, raw, where, path, rule_ranges.METRIC))
         yield from wrong
         if not wrong:
-            yield from _of_metric(MetricConfig(**_values(MetricConfig, raw)), where, path)
+            metric = MetricConfig(**_values(MetricConfig, raw))
+            yield from _of_metric(metric, where, path)
+            yield from _of_points(metric, document.values, where, path)
 
 
 def _of_times(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -210,6 +250,29 @@ def _of_metric(metric: MetricConfig, where: str, path: Path) -> Iterator[Problem
         yield problem("bad_values", "good and bad values")
     if metric.split_by and metric.splits_max == 0:
         yield problem("splits_max", "at least 1 when split_by is given")
+
+
+def _of_points(
+    metric: MetricConfig, values: Mapping[str, Any], where: str, path: Path
+) -> Iterator[Problem]:
+    """A mode that answers once needs points enough by the horizon, and not too many to keep."""
+    is_share = metric.statistic is Statistic.SHARE
+    if is_share is not (metric.kind is MetricKind.COUNT):
+        fitting = [one for one in Statistic if (one is Statistic.SHARE) is not is_share]
+        accepted = f"{' or '.join(fitting)} for a {metric.kind}"
+        yield Problem(f"{where}statistic", (*path, "statistic"), str(metric.statistic), accepted)
+    times = [values.get(name) for name in ("horizon_s", "first_report_s", "warm_up_s")]
+    if metric.mode is Mode.SEQUENTIAL or not all(_is_number(one) for one in times):
+        return
+    horizon_s, first_report_s, warm_up_s = (float(one) for one in times if one is not None)
+    # Instances may take their time to start, and the last interval may not be over.
+    sure = int((horizon_s - first_report_s - warm_up_s) // metric.point_s) - 1
+    if sure < POINTS_MIN or horizon_s // metric.point_s > POINTS_MAX:
+        accepted = (
+            f"at least {POINTS_MIN} points for sure (horizon_s less first_report_s and warm_up_s, "
+            f"less one interval: {max(sure, 0)}) and at most {POINTS_MAX}"
+        )
+        yield Problem(f"{where}point_s", (*path, "point_s"), metric.point_s, accepted)
 
 
 def _of_fields(
@@ -257,7 +320,10 @@ _TYPE_WORDS: Final[Mapping[Any, str]] = {
     bool: "true or false",
     tuple[str, ...]: "a list of texts",
     MetricKind: " or ".join(MetricKind),
+    Mode: " or ".join(Mode),
+    Statistic: " or ".join(Statistic),
 }
+_ENUMS: Final = (MetricKind, Mode, Statistic)
 
 
 def _is_number(value: Any) -> bool:
@@ -272,8 +338,8 @@ def _convert(value: Any, kind: Any) -> Any:
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if kind is MetricKind and isinstance(value, str) and value in set(MetricKind):
-        return MetricKind(value)
+    if kind in _ENUMS and isinstance(value, str) and value in set(kind):
+        return kind(value)
     is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if kind == tuple[str, ...] and is_list:
         return tuple(value)

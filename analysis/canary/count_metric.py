@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from analysis.blocks import Block, CountArm
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
+from analysis.canary.objective_window import ObjectiveWindow
 from analysis.canary.tuning import share_bets
 from analysis.stats.confidence_sequence import compare_shares
 from analysis.stats.dispersion import ENOUGH_FOR_COUNTS, IndependentEvidence, tempered
@@ -50,7 +50,9 @@ class CountMetric:
         self._group_start_unix_nano: int | None = None
         self._group_blocks = 0
         self.blocks_used = 0
-        self._window: deque[tuple[int, int, int, int, int]] = deque()
+        self._window = ObjectiveWindow(
+            config.slo_bad_ratio, rule.slo_window_s, rule.slo_min_requests
+        )
 
     @property
     def dispersion_ratio(self) -> float:
@@ -66,6 +68,26 @@ class CountMetric:
     def max_log_e(self) -> float:
         """The highest ``log_e`` was at the end of any group."""
         return self._evidence.max_log_e
+
+    @property
+    def is_waiting(self) -> bool:
+        """Never: it says at every look what it knows."""
+        return False
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether "worse" was beyond doubt at the end of any group."""
+        return self.max_log_e >= -math.log(self._rule.alpha * self.weight)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it looks worse now, so that PASS must wait."""
+        return self.log_e >= self._rule.suspect_log_e
+
+    @property
+    def accuses(self) -> bool:
+        """Whether it may be named as the harm: large enough, and still looking worse."""
+        return self.practical and self.log_e > 0
 
     @property
     def _safe_log_e(self) -> float:
@@ -87,7 +109,7 @@ class CountMetric:
             a, b = block.baseline, block.canary
             new = [a.total - a.good, a.total, b.total - b.good, b.total]
             self._totals = [x + y for x, y in zip(self._totals, new, strict=True)]
-            self._window.append((block.end_unix_nano, new[0], new[1], new[2], new[3]))
+            self._window.add(block.end_unix_nano, new)
             self._join(block, new)
 
     def _join(self, block: Block, new: list[int]) -> None:
@@ -121,22 +143,17 @@ class CountMetric:
 
     def bad_arms(self, now_unix_nano: int) -> tuple[bool, bool]:
         """Whether (baseline, canary) miss their objective over the recent window."""
-        oldest = now_unix_nano - int(self._rule.slo_window_s / _S)
-        while self._window and self._window[0][0] < oldest:
-            self._window.popleft()
-        if self.config.slo_bad_ratio >= 1.0:
-            return False, False
-        sums = [sum(row[i] for row in self._window) for i in range(1, 5)]
-        least, limit = self._rule.slo_min_requests, self.config.slo_bad_ratio
-        return (
-            sums[1] >= least and sums[0] > limit * sums[1],
-            sums[3] >= least and sums[2] > limit * sums[3],
-        )
+        return self._window.bad_arms(now_unix_nano)
 
     @property
     def certified(self) -> bool:
         """Whether "bad share higher by less than the pass margin" is shown."""
         return self._safe_log_e >= -math.log(self._rule.pass_alpha)
+
+    @property
+    def why_not_certified(self) -> str:
+        """Nothing to add to its name."""
+        return ""
 
     @property
     def practical(self) -> bool:
@@ -163,9 +180,9 @@ class CountMetric:
             if skipped.get("baseline_only", 0) or skipped.get("canary_only", 0):
                 return MetricState.SILENT if self.requests == (0, 0) else MetricState.LEARNING
             return MetricState.LEARNING
-        if self.max_log_e >= -math.log(self._rule.alpha * self.weight):
+        if self.is_worse:
             return MetricState.WORSE
-        if self.log_e >= self._rule.suspect_log_e:
+        if self.is_suspect:
             return MetricState.SUSPECT
         return MetricState.CERTIFIED if self.certified else MetricState.OBSERVING
 
@@ -233,7 +250,7 @@ class CountMetric:
             "group_start_unix_nano": self._group_start_unix_nano,
             "group_blocks": self._group_blocks,
             "blocks_used": self.blocks_used,
-            "window": [list(row) for row in self._window],
+            "window": self._window.to_state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -250,9 +267,7 @@ class CountMetric:
         self._group_start_unix_nano = None if start is None else int(start)
         self._group_blocks = int(state["group_blocks"])
         self.blocks_used = int(state["blocks_used"])
-        self._window = deque(
-            (int(r[0]), int(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in state["window"]
-        )
+        self._window.restore(state["window"])
 
 
 def _ratio(bad_b: int, n_b: int, bad_a: int, n_a: int) -> float | None:

@@ -23,13 +23,14 @@ class VerdictKind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Machine-readable reason of a look; the first six belong to looks without a verdict."""
+    """Machine-readable reason of a look; the first seven belong to looks without a verdict."""
 
     WARMING = "warming"  # too few looks or requests to say anything
     OBSERVING = "observing"
     SUSPECT = "suspect"  # one metric looks worse, not yet beyond doubt; holds PASS back
     SMALL_EFFECT = "significant_but_small"  # beyond doubt, but below the practical margin
     NOT_CERTIFIED = "not_yet_certified"  # the bake is over, a critical metric is not yet shown safe
+    WAITING = "waiting_for_horizon"  # only metrics that answer once are not yet shown safe
     BAKING = "baking"  # everything is shown safe, the minimum bake time is not over
     REGRESSION = "regression"  # FAIL
     CERTIFIED = "certified_non_inferior"  # PASS
@@ -57,6 +58,10 @@ class MetricState(StrEnum):
     WORSE = "worse"
     CERTIFIED = "certified"
     INCOMPARABLE = "incomparable"
+    # Of metrics that answer once, at the horizon.
+    WAITING = "waiting"
+    UNDECIDED = "undecided"
+    TOO_FEW_POINTS = "too_few_points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,10 @@ class MetricLook:
     of the claims "safe within the margin", each to be compared with ``log(1 / pass_alpha)``.
     All of them are of independent events: ``dispersion_ratio`` counted events are one (1 unless
     bursts of alike events are shown; :mod:`analysis.stats.dispersion`).
+
+    A metric in a mode that answers once has no evidence between looks: ``log_e_value`` is then
+    minus infinity, ``p_value`` NaN until the exact mode has answered, and ``fixed_time`` says mode,
+    points and answer. A look of a sequential metric has no ``fixed_time``.
     """
 
     name: str
@@ -110,8 +119,10 @@ class MetricLook:
     effects: tuple[Effect, ...]
     blocks_used: int
     blocks_skipped: Mapping[str, int]
+    fixed_time: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
+        said = {} if self.fixed_time is None else {"fixed_time": dict(self.fixed_time)}
         return {
             "name": self.name,
             "kind": self.kind,
@@ -129,6 +140,7 @@ class MetricLook:
             "effects": [e.to_json() for e in self.effects],
             "blocks_used": self.blocks_used,
             "blocks_skipped": dict(self.blocks_skipped),
+            **said,
         }
 
 

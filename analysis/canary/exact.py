@@ -85,6 +85,44 @@ def compare(control: Floats, experiment: Floats, rule: ExactRule) -> ExactResult
     return ExactResult(*found, above, below, spread)
 
 
+@dataclass(frozen=True, slots=True)
+class MovedControl:
+    """The baseline's points, and the same made worse by what FAIL accepts and what PASS rules out.
+
+    All of one length per kind of point; NaN are left out by whoever makes them.
+    """
+
+    points: Floats
+    at_fail_margin: Floats
+    at_pass_margin: Floats
+
+
+def compare_at_margins(
+    control: MovedControl, experiment: Floats, *, alpha: float, pass_alpha: float
+) -> ExactResult:
+    """Is the canary higher than one margin allows, or shown to be below another?
+
+    ``alpha`` bounds the chance of HIGH for a canary distributed like the baseline at the margin of
+    FAIL or below; ``pass_alpha`` that of PASS for one like the baseline at the margin of PASS or
+    above. Both sides need points. Lower is never worse. A canary whose points are spread wider than
+    the baseline's is not PASS: its high ones are more than a shift. ``z_below`` is against the
+    margin of PASS.
+    """
+    above = _z(control.at_fail_margin, experiment, 0.0)
+    below = -_z(control.at_pass_margin, experiment, 0.0)
+    spread = _z_spread(control.points, experiment)
+    z_pass = -float(ndtri(pass_alpha))
+    if above > -float(ndtri(alpha)):
+        found = ExactLabel.HIGH, "higher by more than fail_margin"
+    elif below <= z_pass:
+        found = ExactLabel.UNDECIDED, "shown neither higher by fail_margin nor below pass_margin"
+    elif spread > z_pass:
+        found = ExactLabel.UNDECIDED, "the canary's points are spread wider than the baseline's"
+    else:
+        found = ExactLabel.PASS, "shown to be below pass_margin"
+    return ExactResult(*found, above, below, spread)
+
+
 def _settled(label: ExactLabel, reason: str) -> ExactResult:
     return ExactResult(label, reason, math.nan, math.nan, math.nan)
 

@@ -43,7 +43,10 @@ def from_kayenta(config: Any) -> Imported:
         if (found := _metric(metric, weights[place], notes)) is not None
     ]
     if "judge" in config:
-        notes.append("judge: a rule is judged sequentially; scores and their thresholds are gone")
+        notes.append(
+            "judge: metrics are judged sequentially, or by Kayenta's test once where one says "
+            "mode: kayenta; scores and their thresholds are gone"
+        )
     if not taken:
         return Imported(None, tuple(notes))
     rule = {

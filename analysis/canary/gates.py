@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from analysis.canary.config import CanaryConfig
 from analysis.canary.count_metric import CountMetric
 from analysis.canary.evidence import Reason, VerdictKind
+from analysis.canary.fixed_time_metric import FixedTimeMetric
 from analysis.canary.histogram_metric import HistogramMetric
 
 _S = 1e-9  # seconds per nanosecond
 _COMPARABLE_MIN_BLOCKS = 10
 
-Metric = CountMetric | HistogramMetric
+Metric = CountMetric | HistogramMetric | FixedTimeMetric
 
 
 @dataclass(frozen=True, slots=True)

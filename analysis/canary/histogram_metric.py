@@ -74,6 +74,26 @@ class HistogramMetric:
         """The highest ``log_e`` was at the end of any group."""
         return self._evidence.max_log_e
 
+    @property
+    def is_waiting(self) -> bool:
+        """Never: it says at every look what it knows."""
+        return False
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether "worse" was beyond doubt at the end of any group."""
+        return self.max_log_e >= -math.log(self._rule.alpha * self.weight)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it looks worse now, so that PASS must wait."""
+        return self.log_e >= self._rule.suspect_log_e
+
+    @property
+    def accuses(self) -> bool:
+        """Whether it may be named as the harm: large enough, and still looking worse."""
+        return self.practical and self.log_e > 0
+
     def _certificates(self) -> dict[str, float]:
         ratio = self.dispersion_ratio
         return {name: float(tempered(c.log_e, ratio)) for name, c in self._safe.items()}
@@ -161,6 +181,11 @@ class HistogramMetric:
         return not self.constant and all(log_e >= need for log_e in self._certificates().values())
 
     @property
+    def why_not_certified(self) -> str:
+        """Nothing to add to its name."""
+        return ""
+
+    @property
     def practical(self) -> bool:
         """Whether some quantile known well enough is estimated slower by more than the margin."""
         worst = self._worst()
@@ -185,9 +210,9 @@ class HistogramMetric:
             return MetricState.LEARNING
         if self.constant:
             return MetricState.CONSTANT
-        if self.max_log_e >= -math.log(self._rule.alpha * self.weight):
+        if self.is_worse:
             return MetricState.WORSE
-        if self.log_e >= self._rule.suspect_log_e:
+        if self.is_suspect:
             return MetricState.SUSPECT
         return MetricState.CERTIFIED if self.certified else MetricState.OBSERVING
 

@@ -10,6 +10,11 @@ E would not do: metrics join blocks into groups of their own, and a sum of proce
 different times is stopped by knowledge that a half-filled group already gives about its next step.
 PASS needs every critical metric's own proof of safety above ``1 / pass_alpha``: a canary beyond a
 margin must fool that very proof, so no correction for their number is needed.
+
+A metric in a mode that answers once (``exact``, ``kayenta``) has no e-process. It is silent until
+the horizon, where every look is the last one, and answers there: ``exact`` with a chance of alpha w
+to call a canary within the margin worse, so the union bound covers it; ``kayenta`` with the error
+of Kayenta's rule, which no budget of ours bounds.
 """
 
 from __future__ import annotations
@@ -21,12 +26,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.blocks import Block, CountArm, HistogramArm
-from analysis.canary.config import CanaryConfig, MetricConfig, MetricKind, parse_key
+from analysis.canary.config import CanaryConfig, MetricConfig, MetricKind, Mode, parse_key
 from analysis.canary.count_metric import CountMetric
 from analysis.canary.errors import CanaryInputError, CanaryStateError
 from analysis.canary.evidence import Look, Reason, Verdict, VerdictKind
+from analysis.canary.fixed_time_metric import FixedTimeMetric
 from analysis.canary.gates import (
     Gate,
+    Metric,
     comparable_gate,
     instances_gate,
     objective_gate,
@@ -41,7 +48,6 @@ CODE_VERSION = "2026.11.0/sequential-3"
 
 _S = 1e-9  # seconds per nanosecond
 
-Metric = CountMetric | HistogramMetric
 # Share of the whole's surplus of bad events from which a split is named as the place of the harm.
 _MAIN_PART_RATIO = 0.5
 _ARM_KINDS = {MetricKind.COUNT: CountArm, MetricKind.HISTOGRAM: HistogramArm}
@@ -118,6 +124,9 @@ class CanaryJudge:
         assert self._started_unix_nano is not None
         elapsed_s = (now - self._started_unix_nano) * _S
         over = elapsed_s >= self.config.horizon_s
+        if over:
+            for metric in self._answering_once():
+                metric.decide()
         gate = self._gate(now)
         if gate is not None:
             verdict = Verdict(
@@ -159,14 +168,11 @@ class CanaryJudge:
         return None
 
     def _failed(self, now: int) -> Verdict | tuple[Reason, str] | None:
-        beyond_doubt = [
-            m for m in self._all() if m.max_log_e >= -math.log(self.config.alpha * m.weight)
-        ]
-        enough = [m for m in beyond_doubt if min(m.requests) >= self._need_fail(m)]
+        enough = [m for m in self._all() if m.is_worse and min(m.requests) >= self._need_fail(m)]
         if not enough or self._looks < self.config.min_looks:
             return None
         enough.sort(key=lambda m: -(math.log(m.weight) + m.log_e))
-        culprit = next((m for m in enough if m.practical and m.log_e > 0), None)
+        culprit = next((m for m in enough if m.accuses), None)
         if culprit is None:
             text = f"Different beyond doubt, but small: {enough[0].describe()}."
             return Reason.SMALL_EFFECT, text
@@ -193,8 +199,7 @@ class CanaryJudge:
         for part in self._splits.values():
             if not isinstance(part, CountMetric) or part.config.name != culprit.config.name:
                 continue
-            is_suspect = part.log_e >= self.config.suspect_log_e
-            if is_suspect and part.excess_bad >= _MAIN_PART_RATIO * culprit.excess_bad:
+            if part.is_suspect and part.excess_bad >= _MAIN_PART_RATIO * culprit.excess_bad:
                 return part.split
         return None
 
@@ -209,7 +214,7 @@ class CanaryJudge:
         least = min((min(m.requests) for m in critical), default=0)
         if self._looks < config.min_looks or least < config.min_requests_fail:
             return Reason.WARMING, f"Warming up: {least} requests on the quieter arm so far."
-        suspects = [m for m in self._all() if m.log_e >= config.suspect_log_e]
+        suspects = [m for m in self._all() if m.is_suspect]
         if suspects:
             worst = max(suspects, key=lambda m: m.log_e)
             return Reason.SUSPECT, f"Looks worse, not yet beyond doubt: {worst.describe()}."
@@ -218,7 +223,9 @@ class CanaryJudge:
         first = max((s for s in started if s is not None), default=now)
         baked_s = (now - first) * _S
         if missing:
-            names = ", ".join(m.config.name for m in missing)
+            names = ", ".join(f"{m.config.name}{m.why_not_certified}" for m in missing)
+            if all(m.is_waiting for m in missing):
+                return Reason.WAITING, f"No harm found; waiting for the one answer of {names}."
             reason = Reason.OBSERVING if baked_s < config.min_bake_s else Reason.NOT_CERTIFIED
             return reason, f"No harm found; not yet shown safe: {names}."
         if baked_s < config.min_bake_s or least < config.min_requests_pass:
@@ -282,7 +289,7 @@ class CanaryJudge:
     def _traffic(self) -> tuple[int, int]:
         """Events per arm of the first count metric that is not service-scoped, else the first."""
         metrics = list(self._overall.values())
-        counts = [m for m in metrics if isinstance(m, CountMetric)]
+        counts = [m for m in metrics if m.config.kind is MetricKind.COUNT]
         outside = [m for m in counts if not m.config.service_scoped]
         return (outside or counts or metrics)[0].requests
 
@@ -302,6 +309,9 @@ class CanaryJudge:
         return log_e_split(baseline, canary, declared, self.config.share_tolerance_ratio)
 
     # --- metrics and splits -----------------------------------------------------------------
+
+    def _answering_once(self) -> list[FixedTimeMetric]:
+        return [m for m in self._all() if isinstance(m, FixedTimeMetric)]
 
     def _all(self) -> list[Metric]:
         return [*self._overall.values(), *self._splits.values()]
@@ -339,7 +349,9 @@ class CanaryJudge:
             overall = 1.0
         weight = share * ((1.0 - overall) / config.splits_max if split else overall)
         key = f"{config.name}{{{split}}}" if split else config.name
-        kind = CountMetric if config.kind is MetricKind.COUNT else HistogramMetric
+        kind: type[Metric] = CountMetric if config.kind is MetricKind.COUNT else HistogramMetric
+        if config.mode is not Mode.SEQUENTIAL:
+            kind = FixedTimeMetric
         return kind(key, config, self.config, split=split, weight=weight)
 
     # --- state ------------------------------------------------------------------------------

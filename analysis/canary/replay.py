@@ -48,8 +48,8 @@ def replay(
 ) -> Replay:
     """Judge again, look by look; ``dumps`` is how the ledger writes a look.
 
-    The judge uses no randomness and no clock but the times of its looks, so that another answer
-    means other code or other inputs.
+    The judge uses no clock but the times of its looks, and draws only from seeds that its inputs
+    give, so that another answer means other code or other inputs.
     """
     judge: CanaryJudge | None = None
     count = same = held = 0

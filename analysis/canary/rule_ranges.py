@@ -71,4 +71,5 @@ METRIC: Final[Mapping[str, Range]] = {
     "pass_margin": Range(0, 10, low_open=True),
     "expected_bad_ratio": _SHARE,
     "slo_bad_ratio": Range(0, 1, low_open=True),
+    "point_s": Range(1, 3600),
 }

@@ -11,7 +11,14 @@ from dataclasses import fields
 from typing import Any, Final, get_type_hints
 
 from analysis.canary import rule_ranges
-from analysis.canary.config import SOURCE_KINDS, CanaryConfig, MetricConfig, MetricKind
+from analysis.canary.config import (
+    SOURCE_KINDS,
+    CanaryConfig,
+    MetricConfig,
+    MetricKind,
+    Mode,
+    Statistic,
+)
 from analysis.canary.rule_document import API_VERSION, KIND, MAX_METRICS
 
 _TYPES: Final[Mapping[Any, Mapping[str, Any]]] = {
@@ -21,6 +28,8 @@ _TYPES: Final[Mapping[Any, Mapping[str, Any]]] = {
     bool: {"type": "boolean"},
     tuple[str, ...]: {"type": "array", "items": {"type": "string"}},
     MetricKind: {"enum": list(MetricKind)},
+    Mode: {"enum": list(Mode)},
+    Statistic: {"enum": list(Statistic)},
 }
 
 

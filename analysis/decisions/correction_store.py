@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from analysis.decisions.database import Transactions
-from analysis.decisions.records import Event
+from analysis.decisions.records import Event, Signed
 from analysis.decisions.tables import corrections
 from analysis.decisions.timeline import add_event, dumps
 from analysis.errors import ConflictError, LedgerFullError, UnknownRecordError
@@ -22,6 +22,21 @@ from telemetry.clock import Clock
 _S: Final = 1_000_000_000
 #: Corrections that are kept; one more is refused.
 MAX_CORRECTIONS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Time that somebody wants excluded. No ``objectives``: from every one."""
+
+    when: Once | Recurring
+    objectives: tuple[str, ...]
+    category: str
+
+    def made(self, by: Signed, now_unix_nano: int) -> ScopedCorrection:
+        """Under a new id. Raises CorrectionError."""
+        name, at_s = f"cor_{secrets.token_hex(8)}", now_unix_nano // _S
+        one = Correction(name, by.who, by.reason, self.category, at_s, self.when)
+        return ScopedCorrection(one, frozenset(self.objectives))
 
 
 class CorrectionStore:
@@ -41,28 +56,10 @@ class CorrectionStore:
         category: str,
     ) -> ScopedCorrection:
         """Keep a new one. Raises LedgerFullError, and CorrectionError for empty words."""
-        now = self._clock.wall_unix_nano()
-        one = Correction(f"cor_{secrets.token_hex(8)}", author, reason, category, now // _S, when)
-        made = ScopedCorrection(one, frozenset(objectives))
+        asked = Exclusion(when, tuple(objectives), category)
         with self._database.write() as connection:
-            count = connection.scalar(select(func.count()).select_from(corrections)) or 0
-            if count >= MAX_CORRECTIONS:
-                raise LedgerFullError(f"{count} corrections are kept, at most {MAX_CORRECTIONS}")
-            connection.execute(
-                insert(corrections).values(
-                    correction_id=one.correction_id,
-                    made_unix_nano=one.made_unix_s * _S,
-                    author=author,
-                    reason=reason,
-                    category=category,
-                    objectives_json=dumps(sorted(objectives)),
-                    when_json=dumps(when_json(when)),
-                )
-            )
-            title = f"Time is excluded from {', '.join(sorted(objectives)) or 'every objective'}"
-            event = Event(now, "slo_correction", "", None, title, f"{author}: {reason}")
-            add_event(connection, event, author)
-        return made
+            now = self._clock.wall_unix_nano()
+            return exclude(connection, asked, Signed.by(author, reason), now)
 
     def withdraw(self, correction_id: str, *, author: str, reason: str) -> ScopedCorrection:
         """It counts again from now on. Raises UnknownRecordError, ConflictError if it does."""
@@ -100,6 +97,30 @@ class CorrectionStore:
         """Those that count now."""
         as_of = now_unix_nano // _S
         return [one for one in self.every() if one.correction.is_in_force(as_of)]
+
+
+def exclude(connection: Connection, asked: Exclusion, by: Signed, now: int) -> ScopedCorrection:
+    """Keep a new one. Raises LedgerFullError, and CorrectionError for empty words."""
+    made = asked.made(by, now)
+    one, objectives = made.correction, sorted(made.objectives)
+    count = connection.scalar(select(func.count()).select_from(corrections)) or 0
+    if count >= MAX_CORRECTIONS:
+        raise LedgerFullError(f"{count} corrections are kept, at most {MAX_CORRECTIONS}")
+    connection.execute(
+        insert(corrections).values(
+            correction_id=one.correction_id,
+            made_unix_nano=one.made_unix_s * _S,
+            author=one.author,
+            reason=one.reason,
+            category=one.category,
+            objectives_json=dumps(objectives),
+            when_json=dumps(when_json(asked.when)),
+        )
+    )
+    title = f"Time is excluded from {', '.join(objectives) or 'every objective'}"
+    event = Event(now, "slo_correction", "", None, title, f"{one.author}: {one.reason}")
+    add_event(connection, event, by.actor)
+    return made
 
 
 def read_when(found: Mapping[str, Any]) -> Once | Recurring:

@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, func, select, update
 
-from analysis.decisions import commands, outbox
+from analysis.decisions import commands, guard_store, outbox
+from analysis.decisions.guard_store import Release
 from analysis.decisions.guards import ALL_ENVIRONMENTS
-from analysis.decisions.records import Delivery, Event
+from analysis.decisions.records import Delivery, Event, Signed
 from analysis.decisions.states import DecisionState, DeliveryState, move_delivery
 from analysis.decisions.tables import decisions, environment_locks
 from analysis.decisions.tables import outbox as rows
@@ -50,15 +51,6 @@ class Letter:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """Who sends again, when, why."""
-
-    who: str
-    reason: str
-    now_unix_nano: int
-
-
 def search(connection: Connection, wanted: Search) -> list[Delivery]:
     """Newest first."""
     query = select(rows).where(
@@ -80,23 +72,23 @@ def load(connection: Connection, webhook_id: str, now_unix_nano: int) -> Letter:
     return Letter(delivery, row.body, _refusal(connection, row, now_unix_nano))
 
 
-def replay(connection: Connection, webhook_id: str, by: Replay) -> None:
+def replay(connection: Connection, webhook_id: str, by: Signed, now_unix_nano: int) -> None:
     """Due again at once. Raises UnknownRecordError, ConflictError (it must not be sent again)."""
     row = _row(connection, webhook_id)
-    refusal = _refusal(connection, row, by.now_unix_nano)
+    refusal = _refusal(connection, row, now_unix_nano)
     if refusal is not None:
         raise ConflictError(f"{webhook_id} {refusal}")
     state = move_delivery(webhook_id, DeliveryState(row.state), DeliveryState.PENDING)
-    values = {"state": str(state), "dead_reason": None, "due_unix_nano": by.now_unix_nano}
+    values = {"state": str(state), "dead_reason": None, "due_unix_nano": now_unix_nano}
     connection.execute(update(rows).where(rows.c.webhook_id == webhook_id).values(values))
     detail = f"sent again by {by.who}: {by.reason}"
     decision = commands.load(connection, row.decision_id)
     title = f"The {decision.action} command to {row.endpoint_id} is sent again, says {by.who}"
     event = Event(
-        by.now_unix_nano, "replayed", decision.service, decision.deployment_id, title, by.reason
+        now_unix_nano, "replayed", decision.service, decision.deployment_id, title, by.reason
     )
-    add_event(connection, event, actor=by.who)
-    commands.move(connection, row.decision_id, DecisionState.REQUESTED, by.now_unix_nano, detail)
+    add_event(connection, event, actor=by.actor)
+    commands.move(connection, row.decision_id, DecisionState.REQUESTED, now_unix_nano, detail)
 
 
 def _row(connection: Connection, webhook_id: str) -> Row[Any]:
@@ -125,4 +117,9 @@ def _refusal(connection: Connection, row: Row[Any], now_unix_nano: int) -> str |
     names = (decision.environment, ALL_ENVIRONMENTS)
     locked = select(environment_locks.c.reason).where(environment_locks.c.environment.in_(names))
     reason = connection.scalar(locked)
-    return None if reason is None else f"belongs to a locked environment: {reason}"
+    if reason is not None:
+        return f"belongs to a locked environment: {reason}"
+    # Barred since it was committed, or it would not have been.
+    kept = Release(decision.environment, decision.service, outbox.kept_digest(row))
+    barred = guard_store.why_barred(connection, kept)
+    return None if barred is None else f"leads to {kept.digest}, which is barred: {barred}"

@@ -19,6 +19,7 @@ from analysis.decisions.guards import (
 )
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.records import Decision, Declaration, Event
+from analysis.decisions.settings_store import SettingsWatch
 from analysis.decisions.states import Action
 from analysis.decisions.tables import barred_digests, decisions, environment_locks, known_good
 from analysis.decisions.timeline import add_event, list_statuses
@@ -37,11 +38,14 @@ class Guarding:
 
     limits: GuardLimits
     kill_switch: KillSwitch
+    #: Of the process that commands; None: nobody asks who approved its settings.
+    settings: SettingsWatch | None = None
 
     def refusals(self, connection: Connection, wish: Wish, now: int) -> tuple[Refusal, ...]:
         """What holds ``wish``, by facts of this transaction."""
         switch = self.kill_switch.thrown(wish.service)
-        facts = read_facts(connection, wish, self.limits, switch, now)
+        unapproved = None if self.settings is None else self.settings.refusal(connection)
+        facts = read_facts(connection, wish, self.limits, (switch, unapproved), now)
         return refusals(wish, facts, self.limits, now)
 
 
@@ -55,9 +59,13 @@ class Release:
 
 
 def read_facts(
-    connection: Connection, wish: Wish, limits: GuardLimits, kill_switch: str | None, now: int
+    connection: Connection,
+    wish: Wish,
+    limits: GuardLimits,
+    held: tuple[str | None, str | None],
+    now: int,
 ) -> GuardFacts:
-    """All that the rules ask about."""
+    """All that the rules ask about. ``held``: by the kill switch, by the settings."""
     bars = barred_digests.c
     longest_s = max(limits.service_window_s, limits.storm_window_s)
     own = (bars.environment == wish.environment) & (bars.service == wish.service)
@@ -78,7 +86,8 @@ def read_facts(
     )
     locks = connection.execute(select(environment_locks)).all()
     return GuardFacts(
-        kill_switch=kill_switch,
+        kill_switch=held[0],
+        unapproved=held[1],
         locks={row.environment: row.reason for row in locks},
         barred={
             row.digest: row.reason
@@ -99,11 +108,11 @@ def admit(connection: Connection, declaration: Declaration, now: int) -> None:
     good, or a person says so.
     """
     release = Release(declaration.environment, declaration.service, declaration.canary.digest)
-    row = connection.execute(_bars_of(release)).first()
-    if row is not None:
+    barred = why_barred(connection, release)
+    if barred is not None:
         raise ConflictError(
             f"{release.digest} of {release.service} in {release.environment} is barred:"
-            f" {row.reason}; a person clears it (davylamp guards clear)"
+            f" {barred}; a person clears it (davylamp guards clear)"
         )
     why = frozen(connection, release.service)
     if why is not None:
@@ -154,34 +163,55 @@ def bar(
     connection.execute(insert(barred_digests).values(barred_unix_nano=now, **values))
 
 
+def why_barred(connection: Connection, release: Release) -> str | None:
+    """The reason of its bar, or None."""
+    row = connection.execute(_bars_of(release)).first()
+    return None if row is None else str(row.reason)
+
+
 def clear(connection: Connection, release: Release, now: int) -> None:
     """End the bar. Raises UnknownRecordError when there is none."""
-    query = _bars_of(release)
-    if connection.execute(query).first() is None:
+    ids = bar_ids(connection, release)
+    if not ids:
         raise UnknownRecordError(
             f"{release.digest} of {release.service} in {release.environment} is not barred"
         )
-    ids = [row.id for row in connection.execute(query)]
     connection.execute(
         update(barred_digests).where(barred_digests.c.id.in_(ids)).values(cleared_unix_nano=now)
     )
 
 
+def bar_ids(connection: Connection, release: Release) -> list[int]:
+    """Numbers of the bars that hold a release; each bar has its own, for ever."""
+    return [row.id for row in connection.execute(_bars_of(release).order_by(barred_digests.c.id))]
+
+
+def known_since(connection: Connection, release: Release) -> int | None:
+    """When a release came into the register of good ones, if it did."""
+    same = [known_good.c[name] == value for name, value in _columns(release).items()]
+    return connection.scalar(select(known_good.c.unix_nano).where(*same))
+
+
+def locked_since(connection: Connection, environment: str) -> tuple[int, str] | None:
+    """When and why an environment was locked, if it is."""
+    locks = environment_locks
+    row = connection.execute(select(locks).where(locks.c.environment == environment)).first()
+    return None if row is None else (row.unix_nano, row.reason)
+
+
 def add_known_good(connection: Connection, release: Release, reason: str, now: int) -> None:
     """A rollback may lead to this release. Known already changes nothing."""
-    columns = _columns(release)
-    same = [known_good.c[name] == value for name, value in columns.items()]
-    if connection.scalar(select(known_good.c.digest).where(*same)) is None:
-        connection.execute(insert(known_good).values(reason=reason, unix_nano=now, **columns))
+    if known_since(connection, release) is None:
+        values = _columns(release) | {"reason": reason, "unix_nano": now}
+        connection.execute(insert(known_good).values(values))
 
 
 def lock(connection: Connection, environment: str, reason: str, now: int) -> None:
     """Nothing is commanded there until it is released; a second lock changes nothing."""
-    locks = environment_locks
-    if connection.execute(select(locks).where(locks.c.environment == environment)).first():
+    if locked_since(connection, environment) is not None:
         return
     values = {"environment": environment, "reason": reason, "unix_nano": now}
-    connection.execute(insert(locks).values(values))
+    connection.execute(insert(environment_locks).values(values))
 
 
 def release_lock(connection: Connection, environment: str) -> None:

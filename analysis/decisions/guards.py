@@ -23,9 +23,11 @@ class Guard(StrEnum):
     """Which rule refused."""
 
     KILL_SWITCH = "kill_switch"
+    SETTINGS_NOT_APPROVED = "settings_not_approved"
     ENVIRONMENT_LOCK = "environment_lock"
     BARRED = "barred"
     BUDGET_FREEZE = "budget_freeze"
+    SAME_RELEASE = "same_release"
     TARGET_NOT_KNOWN_GOOD = "target_not_known_good"
     DWELL = "dwell"
     RELEASE_LIMIT = "release_limit"
@@ -85,6 +87,8 @@ class GuardFacts:
 
     #: Why the kill switch is thrown; None when it is not.
     kill_switch: str | None
+    #: Why this process's settings may command nothing; None when they may.
+    unapproved: str | None
     #: Locked environment (or ``*``) -> why.
     locks: dict[str, str]
     #: Digests of this service and environment that are barred -> why.
@@ -117,6 +121,10 @@ def refusals(
         text = f"{wish.looks} looks were taken; at least {limits.min_looks} come before a command."
         found.append(Refusal(Guard.DWELL, text))
     if wish.action is Action.ROLLBACK:
+        if wish.target_digest == wish.digest:
+            # It would change nothing, and bar what serves.
+            text = f"Both arms run {wish.digest}; a rollback would lead to the same release."
+            found.append(Refusal(Guard.SAME_RELEASE, text))
         if wish.target_digest not in facts.known_good:
             text = f"{wish.target_digest} is not in the register of releases known to be good."
             found.append(Refusal(Guard.TARGET_NOT_KNOWN_GOOD, text))
@@ -127,6 +135,8 @@ def refusals(
 def _held(wish: Wish, facts: GuardFacts) -> Iterator[Refusal]:
     if facts.kill_switch is not None:
         yield Refusal(Guard.KILL_SWITCH, f"The kill switch is thrown: {facts.kill_switch}.")
+    if facts.unapproved is not None:
+        yield Refusal(Guard.SETTINGS_NOT_APPROVED, facts.unapproved)
     for name in (ALL_ENVIRONMENTS, wish.environment):
         if name in facts.locks:
             what = "Every environment" if name == ALL_ENVIRONMENTS else f"Environment {name}"

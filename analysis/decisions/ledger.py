@@ -19,6 +19,7 @@ from analysis.decisions import canaries, commands, deciding, guard_store, outbox
 from analysis.decisions.canaries import JudgedLook
 from analysis.decisions.correction_store import CorrectionStore
 from analysis.decisions.database import Database, Transactions
+from analysis.decisions.definition_store import DefinitionStore
 from analysis.decisions.guard_desk import GuardDesk
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox_desk import OutboxDesk
@@ -60,6 +61,7 @@ class Ledger:
         self.corrections = CorrectionStore(database, clock)
         self.silences = SilenceStore(database, clock)
         self.overrides = OverrideStore(database, clock)
+        self.definitions = DefinitionStore(database, clock)
         self.outbox = OutboxDesk(database, clock, guarding, self._tell)
         self._listeners: list[Callable[[], None]] = []
         self._listeners_lock = threading.Lock()

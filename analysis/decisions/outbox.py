@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -80,6 +81,22 @@ def supersede(connection: Connection, lane: str, by: str, now: int) -> str | Non
         _bury(connection, row, f"superseded by {by}", now)
         newest = str(row.decision_id)
     return newest
+
+
+def withdraw(connection: Connection, lane: str, digest: str, reason: str, now: int) -> None:
+    """Bury what is queued on a lane and would leave this release in service.
+
+    A request under way is not called back, as with :func:`supersede`.
+    """
+    query = select(outbox).where(outbox.c.lane == lane, outbox.c.state == _PENDING)
+    for row in connection.execute(query).all():
+        if kept_digest(row) == digest:
+            _bury(connection, row, reason, now)
+
+
+def kept_digest(row: Row[Any]) -> str:
+    """Digest of the release that a command leaves in service."""
+    return str(orjson.loads(row.body)["data"]["target"]["digest"])
 
 
 @dataclass(frozen=True, slots=True)

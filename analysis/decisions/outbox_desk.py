@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from analysis.decisions import dead_letters, outbox
 from analysis.decisions.database import Transactions
-from analysis.decisions.dead_letters import Letter, Replay, Search
+from analysis.decisions.dead_letters import Letter, Search
 from analysis.decisions.guard_store import Guarding
 from analysis.decisions.outbox import Busy
-from analysis.decisions.records import Attempt, Delivery, Lease
+from analysis.decisions.records import Attempt, Delivery, Lease, Signed
 from analysis.errors import ConflictError, StaleLeaseError
 from telemetry.clock import Clock
 
@@ -72,19 +72,26 @@ class OutboxDesk:
         Per lane one is under way, endpoints take turns. It goes before everybody else who waits to
         write: a command is waiting.
         """
-        want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, busy or Busy())
         with self._database.write(is_urgent=True) as connection:
+            free = self._allowed(connection, busy or Busy())
+            want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, free)
             expired = outbox.expire(connection, now_unix_nano)
             return Taken(expired, tuple(outbox.lease_due(connection, want, _token)))
 
     def next_due_unix_nano(self, busy: Busy | None = None) -> int | None:
         """When the earliest unleased delivery is due (or ends), or None."""
         with self._database.read() as connection:
-            return outbox.next_due(connection, busy or Busy())
+            return outbox.next_due(connection, self._allowed(connection, busy or Busy()))
 
     def stopped(self, service: str) -> str | None:
         """Why no command about ``service`` may be sent, or None. Works without the database."""
         return None if self._guarding is None else self._guarding.kill_switch.thrown(service)
+
+    def _allowed(self, connection: Connection, busy: Busy) -> Busy:
+        """Also without room: endpoints that nobody approved; what waits for them stays queued."""
+        settings = None if self._guarding is None else self._guarding.settings
+        held = () if settings is None else settings.held_endpoints(connection)
+        return replace(busy, room={**busy.room, **dict.fromkeys(held, 0)}) if held else busy
 
     # --- results ----------------------------------------------------------------------------
 
@@ -151,14 +158,31 @@ class OutboxDesk:
         """
         with self._database.write() as connection:
             now = self._clock.wall_unix_nano()
-            letter = dead_letters.load(connection, webhook_id, now)
-            stopped = self.stopped(letter.delivery.lane.partition("/")[2])
-            if stopped is not None:
-                raise ConflictError(f"the kill switch is thrown: {stopped}")
-            dead_letters.replay(connection, webhook_id, Replay(who, reason, now))
+            self.replay_within(connection, webhook_id, Signed.by(who, reason), now)
             replayed = dead_letters.load(connection, webhook_id, now)
-        self._on_replay()
+        self.wake()
         return replayed
+
+    def replay_within(
+        self, connection: Connection, webhook_id: str, by: Signed, now_unix_nano: int
+    ) -> None:
+        """The same in the caller's transaction, who calls ``wake()`` once it is committed."""
+        self.replayable(connection, webhook_id, now_unix_nano)
+        dead_letters.replay(connection, webhook_id, by, now_unix_nano)
+
+    def replayable(self, connection: Connection, webhook_id: str, now_unix_nano: int) -> Letter:
+        """Raises UnknownRecordError, and ConflictError when it must not be sent again now."""
+        letter = dead_letters.load(connection, webhook_id, now_unix_nano)
+        stopped = self.stopped(letter.delivery.lane.partition("/")[2])
+        if stopped is not None:
+            raise ConflictError(f"the kill switch is thrown: {stopped}")
+        if letter.refusal is not None:
+            raise ConflictError(f"{webhook_id} {letter.refusal}")
+        return letter
+
+    def wake(self) -> None:
+        """Something is due again."""
+        self._on_replay()
 
 
 def _record(connection: Connection, result: Result) -> bool:

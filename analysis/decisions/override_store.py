@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from analysis.decisions.database import Transactions
-from analysis.decisions.records import Event
+from analysis.decisions.records import Event, Signed
 from analysis.decisions.tables import policy_overrides
 from analysis.decisions.timeline import add_event
 from analysis.errors import BadRequestError, ConflictError, LedgerFullError, UnknownRecordError
@@ -45,6 +45,23 @@ class Override:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """What somebody wants suspended, and until when."""
+
+    step: str
+    objective: str
+    expires_unix_nano: int
+
+    def check(self, now_unix_nano: int) -> None:
+        """Raises BadRequestError: it would be over, or last too long."""
+        if not now_unix_nano < self.expires_unix_nano <= now_unix_nano + MAX_LASTING_S * _S:
+            raise BadRequestError(
+                f"expires_unix_nano {self.expires_unix_nano}",
+                accepted=f"a time within the next {MAX_LASTING_S} s",
+            )
+
+
 class OverrideStore:
     """Blocking, one transaction a call. All raise LedgerUnavailableError."""
 
@@ -56,27 +73,10 @@ class OverrideStore:
         self, step: str, objective: str, *, author: str, reason: str, expires_unix_nano: int
     ) -> Override:
         """Suspend a step. Raises BadRequestError and LedgerFullError."""
-        now = self._clock.wall_unix_nano()
-        if not now < expires_unix_nano <= now + MAX_LASTING_S * _S:
-            raise BadRequestError(
-                f"expires_unix_nano {expires_unix_nano}",
-                accepted=f"a time within the next {MAX_LASTING_S} s",
-            )
-        one = Override(
-            f"ovr_{secrets.token_hex(8)}", step, objective, author, reason, now, expires_unix_nano
-        )
+        asked = Suspension(step, objective, expires_unix_nano)
         with self._database.write() as connection:
-            over = policy_overrides.c.expires_unix_nano < now - KEPT_S * _S
-            connection.execute(delete(policy_overrides).where(over))
-            count = connection.scalar(select(func.count()).select_from(policy_overrides)) or 0
-            if count >= MAX_OVERRIDES:
-                raise LedgerFullError(f"{count} overrides are kept, at most {MAX_OVERRIDES}")
-            connection.execute(insert(policy_overrides).values(one.to_json()))
-            hours = (expires_unix_nano - now) / 3_600 / _S
-            title = f"The policy {step} is suspended for {hours:.1f} h ({objective})"
-            event = Event(now, "policy_override", "", None, title, f"{author}: {reason}")
-            add_event(connection, event, author)
-        return one
+            now = self._clock.wall_unix_nano()
+            return suspend(connection, asked, Signed.by(author, reason), now)
 
     def end(self, override_id: str, *, author: str, reason: str) -> Override:
         """The step acts again. Raises UnknownRecordError, ConflictError if it does."""
@@ -106,3 +106,21 @@ class OverrideStore:
     def in_force(self, now_unix_nano: int) -> Sequence[Override]:
         """Those that suspend now."""
         return [one for one in self.every() if one.expires_unix_nano > now_unix_nano]
+
+
+def suspend(connection: Connection, asked: Suspension, by: Signed, now: int) -> Override:
+    """Suspend a step. Raises BadRequestError and LedgerFullError."""
+    asked.check(now)
+    ends, name = asked.expires_unix_nano, f"ovr_{secrets.token_hex(8)}"
+    one = Override(name, asked.step, asked.objective, by.who, by.reason, now, ends)
+    over = policy_overrides.c.expires_unix_nano < now - KEPT_S * _S
+    connection.execute(delete(policy_overrides).where(over))
+    count = connection.scalar(select(func.count()).select_from(policy_overrides)) or 0
+    if count >= MAX_OVERRIDES:
+        raise LedgerFullError(f"{count} overrides are kept, at most {MAX_OVERRIDES}")
+    connection.execute(insert(policy_overrides).values(one.to_json()))
+    hours = (ends - now) / 3_600 / _S
+    title = f"The policy {one.step} is suspended for {hours:.1f} h ({one.objective})"
+    event = Event(now, "policy_override", "", None, title, f"{by.who}: {by.reason}")
+    add_event(connection, event, by.actor)
+    return one

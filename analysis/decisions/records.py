@@ -286,6 +286,22 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """Who answers for what a person changes."""
+
+    #: For people: one name, or those of two.
+    who: str
+    reason: str
+    #: Of the row of the audit log: the one whose act made it take effect.
+    actor: str
+
+    @classmethod
+    def by(cls, who: str, reason: str) -> Signed:
+        """One person alone."""
+        return cls(who, reason, who)
+
+
+@dataclass(frozen=True, slots=True)
 class SloPoint:
     """One evaluation of one SLO; ``None`` where there was no data."""
 

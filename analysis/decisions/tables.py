@@ -9,7 +9,7 @@
                             └─ outbox ── attempts
     events   statuses   slo_points
     barred_digests   known_good   environment_locks   audit (chained) ── audit_head   leaders
-    notices   notice_cursors
+    notices   notice_cursors   proposals   approved_settings
     kayenta_objects
 
 Times are Unix nanoseconds, JSON is canonical text (sorted keys), so that digests can be made anew.
@@ -213,6 +213,15 @@ corrections = Table(
     Column("withdrawn_json", Text, nullable=True),
 )
 
+slo_definitions = Table(
+    "slo_definitions",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("since_unix_nano", BigInteger, nullable=False),
+    Column("definition_json", Text, nullable=False),
+)
+
 policy_overrides = Table(
     "policy_overrides",
     metadata,
@@ -350,4 +359,40 @@ notice_cursors = Table(
     Column("endpoint_id", String(64), primary_key=True),
     # The newest event of the timeline that was looked at for this endpoint.
     Column("event_id", BigInteger, nullable=False),
+)
+
+approved_settings = Table(
+    "approved_settings",
+    metadata,
+    # The newest are in force.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("settings_json", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("unix_nano", BigInteger, nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("proposal_id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("what", Text, nullable=False),
+    # Of what it is about; another digest when it is approved refuses it.
+    Column("state_sha256", String(64), nullable=False),
+    # The token's name says who it was, the other one only what they are called.
+    Column("proposer_token", String(128), nullable=False),
+    Column("proposer_says", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_unix_nano", BigInteger, nullable=False),
+    Column("expires_unix_nano", BigInteger, nullable=False),
+    Column("approver_token", String(128), nullable=True),
+    Column("approver_says", String(128), nullable=True),
+    Column("approval_reason", Text, nullable=False),
+    # Approved or withdrawn; one that expires is left as it is.
+    Column("ended_unix_nano", BigInteger, nullable=True),
+    Index(None, "ended_unix_nano", "expires_unix_nano"),
+    Index(None, "created_unix_nano"),
 )

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from analysis.api import Desk
 from analysis.errors import BadRequestError, LedgerUnavailableError
 from analysis.kayenta_api import accounts, canary_config
-from analysis.kayenta_api.errors import KayentaApiError
+from analysis.kayenta_api.errors import FetchError, KayentaApiError
 from analysis.kayenta_api.executions import Executions, judge_result
 from analysis.kayenta_api.objects import MAX_LISTED, Kind, ObjectStore, Stored
 from analysis.kayenta_api.status import Asked
@@ -29,7 +29,7 @@ def add_kayenta(app: FastAPI, desk: Desk, store: ObjectStore, executions: Execut
     _add_executions(app, front, store, executions)
     _add_judges(app, front, store)
     _add_sets(app, front, store)
-    _add_accounts(app, front)
+    _add_accounts(app, front, executions)
 
 
 class _Front:
@@ -309,7 +309,17 @@ def _add_sets(app: FastAPI, front: _Front, store: ObjectStore) -> None:
         return await front.read(request, lambda: _removed(store, Kind.PAIRS, list_id))
 
 
-def _add_accounts(app: FastAPI, front: _Front) -> None:
+def _add_accounts(app: FastAPI, front: _Front, executions: Executions) -> None:
+    @app.get("/metadata/metricsService")
+    async def metadata(request: Request) -> Response:
+        """Names of metrics with ``filter`` in them, for an editor that completes them."""
+        try:
+            names = await executions.metric_names(request.query_params.get("filter", ""))
+        except FetchError as error:
+            body = {"status": 503, "message": str(error)}
+            return await front.read(request, lambda: (503, body))
+        return await front.read(request, lambda: (200, [{"name": name} for name in names]))
+
     @app.get("/credentials")
     async def credentials(request: Request) -> Response:
         """The one account."""

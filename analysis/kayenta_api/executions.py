@@ -30,6 +30,8 @@ logger = logging.getLogger("davylamp.kayenta")
 #: Executions worked on at once, and waiting for it; one more is answered 429.
 MAX_AT_ONCE: Final = 2
 MAX_OPEN: Final = 64
+#: Names of metrics in one answer.
+MAX_NAMES: Final = 1_000
 #: Until the database is asked again after it could not be used.
 RETRY_S: Final = 5.0
 DEFAULT_JUDGE: Final = "NetflixACAJudge-v1.0"
@@ -183,6 +185,15 @@ class Executions:
             )
         except ReadingError as error:
             raise FetchError(f"{query}: {error}") from error
+
+    async def metric_names(self, part: str) -> list[str]:
+        """Names with this part, whatever the case, at most ``MAX_NAMES``. Raises FetchError."""
+        try:
+            names = await self._client.metric_names()
+        except ReadingError as error:
+            raise FetchError(f"the names of metrics: {error}") from error
+        wanted = part.casefold()
+        return [name for name in names if wanted in name.casefold()][:MAX_NAMES]
 
     def _put(self, status: Mapping[str, Any]) -> bool:
         """False if it ended meanwhile: what is complete stays as it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.decisions.database import Transactions
+from analysis.decisions.records import Signed
 from analysis.decisions.states import DeliveryState
 from analysis.notices import store
 from analysis.notices.store import NoticeRow, Subscription, Told
@@ -35,8 +36,9 @@ class NoticeDesk:
 
     def replay(self, webhook_id: str, who: str, reason: str) -> NoticeRow:
         """Tell again. Raises UnknownRecordError, ConflictError."""
+        now = self._clock.wall_unix_nano()
         with self._database.write() as connection:
-            return store.replay(connection, webhook_id, who, reason, self._clock.wall_unix_nano())
+            return store.replay(connection, webhook_id, Signed.by(who, reason), now)
 
     def one(self, webhook_id: str) -> NoticeRow:
         """Raises UnknownRecordError."""

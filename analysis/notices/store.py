@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, update
 
 from analysis.decisions.ids import ENTROPY_BYTES, new_id
-from analysis.decisions.records import Declaration, Event
+from analysis.decisions.records import Declaration, Event, Signed
 from analysis.decisions.states import Action, DeliveryState
 from analysis.decisions.tables import canaries, decisions, events, notice_cursors, notices
 from analysis.decisions.timeline import add_event
@@ -232,7 +232,7 @@ def record(connection: Connection, row: NoticeRow, told: Told) -> None:
         add_event(connection, event)
 
 
-def replay(connection: Connection, webhook_id: str, who: str, reason: str, now: int) -> NoticeRow:
+def replay(connection: Connection, webhook_id: str, by: Signed, now: int) -> NoticeRow:
     """Due again at once, with a schedule of its own. Raises UnknownRecordError, ConflictError."""
     row = one(connection, webhook_id)
     if row.state is DeliveryState.PENDING:
@@ -240,8 +240,8 @@ def replay(connection: Connection, webhook_id: str, who: str, reason: str, now: 
     values = {"state": str(DeliveryState.PENDING), "due_unix_nano": now, "attempts": 0}
     same = notices.c.webhook_id == webhook_id
     connection.execute(update(notices).where(same).values(values))
-    title = f"{row.kind} is told to {row.endpoint_id} again, says {who}"
-    add_event(connection, Event(now, "replayed", "", row.deployment_id, title, reason), actor=who)
+    title = f"{row.kind} is told to {row.endpoint_id} again, says {by.who}"
+    add_event(connection, Event(now, "replayed", "", row.deployment_id, title, by.reason), by.actor)
     return one(connection, webhook_id)
 
 

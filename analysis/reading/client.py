@@ -111,6 +111,14 @@ class CollectorClient:
         parameters = [("query", query), *window, ("step", str(step_s))]
         return await self._get("/prometheus/api/v1/query_range", parameters)
 
+    async def metric_names(self) -> list[str]:
+        """Names a PromQL query may select, sorted."""
+        answer = await self._get("/prometheus/api/v1/label/__name__/values", ())
+        names = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise AnswerUnusable("the names of metrics are no list of texts")
+        return names
+
     async def _get(self, path: str, parameters: Iterable[tuple[str, str]]) -> Any:
         assert self._session is not None, "CollectorClient.open() comes first"
         try:

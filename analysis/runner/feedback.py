@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -72,6 +73,7 @@ class Feedback:
         return [
             Observation(value, {semconv.DEPLOYMENT_ID: deployment_id})
             for deployment_id, value in self._log_e_values.items()
+            if math.isfinite(value)  # a rule that only answers once keeps no evidence
         ]
 
     def _observe_budgets(self) -> Iterable[Observation]:

@@ -1,8 +1,8 @@
 """Objectives and anomalies of the whole fleet: one question per metric, asked every few seconds.
 
-At start the recent past is read back from the collector, so a restart neither forgets an incident
-nor announces it a second time. An anomaly or a burning budget is told and shown; it never rolls
-anything back, because it knows no release to blame.
+At start the past is read back from the collector, the recent one finely, so a restart neither
+forgets an incident nor what was spent, nor announces it a second time. An anomaly or a burning
+budget is told and shown; it never rolls anything back, because it knows no release to blame.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
+from analysis.runner.older_past import OlderPast, coarse_step_s
 from analysis.slo.budget_policy import (
     PolicyAction,
     PolicyBook,
@@ -82,6 +83,7 @@ class Fleet:
         self._trackers: list[SloTracker] = []
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
+        self._older = OlderPast(client, (), config.fleet_step_s, 0)
         self._point_due_unix_nano = 0
         self._spans = KeptSpans()
         url = config.alertmanager_url
@@ -96,6 +98,8 @@ class Fleet:
 
     async def start(self) -> None:
         """Know what was on before this process; raises LedgerUnavailableError."""
+        definitions = {one.name: one.definition() for one in self._objectives}
+        await asyncio.to_thread(self._ledger.definitions.note, definitions)
         slos = await asyncio.to_thread(self._ledger.statuses, "slo")
         anomalies = await asyncio.to_thread(self._ledger.statuses, "anomaly")
         kept = await asyncio.to_thread(self._ledger.statuses, "alert")
@@ -115,7 +119,10 @@ class Fleet:
             for objective in self._objectives
         ]
         now = self._clock.wall_unix_nano()
-        since = (now - self._config.fleet_backfill_s * SECOND_NS) // self._step_ns * self._step_ns
+        coarse_s = coarse_step_s(self._objectives, self._config.fleet_step_s)
+        coarse_ns = coarse_s * SECOND_NS
+        since = (now - self._config.fleet_backfill_s * SECOND_NS) // coarse_ns * coarse_ns
+        self._older = OlderPast(self._client, self._trackers, coarse_s, since)
         self._questions = [
             _Question(metric, keys, since)
             for metric, keys in _attributes(self._objectives, self._signals).items()
@@ -138,6 +145,7 @@ class Fleet:
         now = self._clock.wall_unix_nano()
         edges: list[AnomalyEdge] = []
         try:
+            await self._older.read()
             reached = [await self._advance(question, now, edges) for question in self._questions]
             is_caught_up = all(reached)
         except ReadingError as error:
@@ -248,9 +256,9 @@ class Fleet:
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]
     ) -> tuple[Period, ...]:
-        end = now // SECOND_NS + 1
-        longest_s = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        period = Period(end - longest_s - self._config.fleet_step_s, end)
+        bearing = objective.bearing(now // SECOND_NS + 1)
+        start = bearing.start_unix_s - self._config.fleet_step_s
+        period = Period(start, bearing.end_unix_s)
         return self._spans.of(objective.name, period, corrections)
 
     def _store(

@@ -15,6 +15,8 @@ from analysis.slo.openslo.time_windows import Period
 
 #: Slices of one past at most, and of one question: the collector answers 11,000 steps.
 MAX_SLICES: Final = 20_000
+#: As many where fewer do not divide the alert windows: a year with a short window of five minutes.
+MANY_SLICES: Final = 120_000
 MAX_STEPS: Final = 2_000
 #: Lengths a slice may have.
 STEPS_S: Final = (5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600)

@@ -29,7 +29,7 @@ from analysis.runner.feedback import Feedback
 from analysis.runner.fleet import Fleet
 from analysis.slo.budget_policy import PolicyStep
 from analysis.slo.errors import SloError
-from analysis.slo.objectives import Objective, load_objectives
+from analysis.slo.objectives import Objective, check_steps, load_objectives
 from analysis.slo.objectives import shipped_text as shipped_slo
 from analysis.slo.policy_document import read_policies
 from telemetry.clock import Clock
@@ -63,6 +63,7 @@ def load_rules(config: RunnerConfig, canary_config_path: str) -> Rules:
         if config.alerting_path:
             objectives[config.alerting_path] = _text(config.alerting_path, str)
         loaded = load_objectives(objectives)
+        check_steps(loaded, config.fleet_step_s)
         return Rules(
             canary_text,
             canary_rule,

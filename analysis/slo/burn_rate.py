@@ -79,12 +79,14 @@ def evaluate(
     guard: Guard,
     *,
     was_firing: bool = False,
+    evidence: WindowSum | None = None,
 ) -> BurnState:
-    """Compare both windows with the factor."""
+    """Compare both windows with the factor. ``evidence``: what the guard counts if not ``long``."""
+    failures = long if evidence is None else evidence
     rate = _measured_burn_rate if was_firing else certain_burn_rate
     is_above = all(rate(one, budget_ratio) > window.factor for one in (long, short))
-    chance = noise_chance(long, budget_ratio) if is_above else None
-    is_clear = chance is not None and long.bad >= guard.min_failures and chance <= guard.p_value
+    chance = noise_chance(failures, budget_ratio) if is_above else None
+    is_clear = chance is not None and failures.bad >= guard.min_failures and chance <= guard.p_value
     return BurnState(
         window=window,
         long_burn=burn_rate(long, budget_ratio),
@@ -93,7 +95,7 @@ def evaluate(
         short_covered_ratio=short.covered_ratio,
         firing=is_clear,
         guarded=is_above and not is_clear,
-        long_bad=long.bad,
-        long_total=long.total,
+        long_bad=failures.bad,
+        long_total=failures.total,
         noise_chance=chance,
     )

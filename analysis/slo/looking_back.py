@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
+from analysis.slo.budget_numbers import has_projection, number_of, numbers_of, optional_float
 from analysis.slo.burn_rate import BurnState, evaluate
 from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import BudgetTerms, DataRules, Missing, budget
 from analysis.slo.openslo.exact import exact
 from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.policy_replay import episodes, firing
-from analysis.slo.openslo.sliced_past import Flags, SlicedPast, touched
+from analysis.slo.openslo.sliced_past import CountsError, Flags, SlicedPast, touched
 from analysis.slo.openslo.time_windows import Period
+from analysis.slo.sliced_alerts import SHARE_UNITS, AlertCounts, counts_for_alerts
 from analysis.slo.sliced_counts import WindowSum
 
 #: Less of the window seen than this is a gap, and said so.
@@ -54,14 +56,18 @@ class Alert:
 
 
 def slices_that_fit(
-    length_s: int, windows: Sequence[BurnWindow], steps_s: Sequence[int], slices_max: int
+    length_s: int,
+    windows: Sequence[BurnWindow],
+    steps_s: Sequence[int],
+    slices_max: int,
+    time_slice_s: int | None = None,
 ) -> int | None:
     """The finest slice that divides every window and cuts the length into few enough."""
+    lengths_s = [0 if time_slice_s is None else time_slice_s]
+    for window in windows:
+        lengths_s += [window.long_window_s, window.short_window_s]
     for step_s in sorted(steps_s):
-        divides = all(
-            window.long_window_s % step_s == 0 and window.short_window_s % step_s == 0
-            for window in windows
-        )
+        divides = all(one % step_s == 0 for one in lengths_s)
         if divides and length_s // step_s <= slices_max:
             return step_s
     return None
@@ -94,34 +100,14 @@ class Past:
 def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, Any]:
     """Every number of the objective with its formula and what stands in it."""
     end = min(past.counts.end_unix_s, now_unix_s)
-    period = Period(end - objective.window_s, end)
-    found = _budget(objective, past, period, now_unix_s)
+    period = objective.period(end if objective.calendar is None else now_unix_s)
+    if period is None:
+        raise CountsError(f"{objective.name}: the first period has not begun")
+    found = _budget(objective, past, period, min(now_unix_s, max(end, period.start_unix_s)))
     seen = past.seen_by_alerts()
-    whole = seen.over(period)
-    bad, total = int(whole.bad.sum()), int(whole.good.sum() + whole.bad.sum())
-    allowed = exact(objective.target_ratio)
-    numbers = [_number("total", total, "good + bad", f"{total - bad} + {bad}")]
-    numbers.append(
-        _number("error_ratio", bad / total, "bad / total", f"{bad} / {total}")
-        if total
-        else _number("error_ratio", None, "bad / total", "no events: nothing to divide by")
-    )
-    numbers.append(
-        _number(
-            "bad_allowed",
-            float((1 - allowed) * total),
-            "(1 - objective) * total",
-            f"(1 - {float(allowed):g}) * {total}",
-        )
-    )
-    numbers.append(
-        _number(
-            "budget_remaining_ratio",
-            None if found.remaining_ratio is None else float(found.remaining_ratio),
-            "1 - bad / ((1 - objective) * total)",
-            f"1 - {bad} / {float((1 - allowed) * total):g}" if total else "no events",
-        )
-    )
+    told = counts_for_alerts(objective, seen.over(Period(past.counts.start_unix_s, end)))
+    until = min(period.end_unix_s, max(end, period.start_unix_s))
+    whole = seen.over(Period(period.start_unix_s, until))
     return {
         "name": objective.name,
         "display_name": objective.display_name,
@@ -142,8 +128,10 @@ def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, An
         "covered_ratio": float(found.covered_ratio),
         "excluded_s": found.excluded_s,
         "excluded": _spans_json(past, period),
-        "numbers": numbers,
-        "alerts": [_alert(objective, seen, window, end) for window in objective.policy.windows],
+        "numbers": numbers_of(objective, found),
+        "budgeting_method": str(objective.method),
+        "time_zone": None if objective.calendar is None else objective.calendar.time_zone,
+        "alerts": [_alert(objective, told, window) for window in objective.policy.windows],
     }
 
 
@@ -195,10 +183,11 @@ def _outcome(objective: Objective, past: Past, period: Period, now_unix_s: int) 
     return {
         "objective_ratio": objective.target_ratio,
         "total": found.counted,
-        "bad": int(found.bad),
-        "sli_ratio": None if found.sli_ratio is None else float(found.sli_ratio),
-        "budget_remaining_ratio": (
-            None if found.remaining_ratio is None else float(found.remaining_ratio)
+        "bad": number_of(found.bad),
+        "sli_ratio": optional_float(found.sli_ratio),
+        "budget_remaining_ratio": optional_float(found.remaining_ratio),
+        "budget_projected_remaining_ratio": (
+            optional_float(found.projected_remaining_ratio) if has_projection(objective) else None
         ),
         "covered_ratio": float(found.covered_ratio),
         "excluded_s": found.excluded_s,
@@ -211,10 +200,11 @@ def _outcome(objective: Objective, past: Past, period: Period, now_unix_s: int) 
 def _alerts(objective: Objective, past: Past, period: Period) -> Iterator[Alert]:
     """In order; pairs of one severity that fire together are one alert, as they are told."""
     budget_ratio = 1 - exact(objective.target_ratio)
-    counts = past.seen_by_alerts()
+    seen = counts_for_alerts(objective, past.seen_by_alerts())
+    counts, guard = seen.rates, objective.policy.guard
     found: list[Alert] = []
     for window in objective.policy.windows:
-        flags = firing(counts, window, budget_ratio, objective.policy.guard)
+        flags = firing(counts, window, budget_ratio, guard, evidence=seen.evidence)
         for one in episodes(flags):
             start = counts.start_unix_s + (one.first + 1) * counts.slice_s
             end = counts.start_unix_s + (one.last + 2) * counts.slice_s
@@ -232,7 +222,12 @@ def _alerts(objective: Objective, past: Past, period: Period) -> Iterator[Alert]
 
 
 def _budget(objective: Objective, past: Past, period: Period, now_unix_s: int) -> Any:
-    terms = BudgetTerms(BudgetingMethod.OCCURRENCES, exact(objective.target_ratio))
+    terms = BudgetTerms(
+        objective.method,
+        exact(objective.target_ratio),
+        objective.slice_s,
+        objective.slice_target_ratio,
+    )
     stale_s = max(60, 3 * past.counts.slice_s)
     rules = DataRules(Missing.IGNORED, Missing.IGNORED, COVERED_MIN, stale_s)
     return budget(past.counts, terms, rules, period, now_unix_s, past.marks(period))
@@ -249,15 +244,16 @@ def _spans_json(past: Past, period: Period) -> list[dict[str, int]]:
     ]
 
 
-def _alert(
-    objective: Objective, past: SlicedPast, window: BurnWindow, end_unix_s: int
-) -> dict[str, Any]:
+def _alert(objective: Objective, counts: AlertCounts, window: BurnWindow) -> dict[str, Any]:
+    end = counts.rates.end_unix_s
     long, short = (
-        _sum(past, Period(end_unix_s - length_s, end_unix_s))
+        _sum(counts.rates, Period(end - length_s, end))
         for length_s in (window.long_window_s, window.short_window_s)
     )
-    guard = objective.policy.guard
-    burn = evaluate(window, long, short, objective.budget_ratio, guard)
+    guard, evidence = objective.policy.guard, None
+    if counts.evidence is not None:
+        evidence = _sum(counts.evidence, Period(end - window.long_window_s, end))
+    burn = evaluate(window, long, short, objective.budget_ratio, guard, evidence=evidence)
     return {
         "severity": window.severity,
         "factor": window.factor,
@@ -290,15 +286,19 @@ def _why(burn: BurnState, objective: Objective) -> str:
 def _burn(
     window_s: int, counts: WindowSum, burn: float | None, objective: Objective
 ) -> dict[str, Any]:
+    unit = SHARE_UNITS if objective.method is BudgetingMethod.RATIO_TIMESLICES else 1
+    bad = counts.bad if unit == 1 else counts.bad / unit
+    total = counts.total // unit
     inserted = "no events"
-    if counts.total:
-        inserted = f"({counts.bad} / {counts.total}) / {objective.budget_ratio:g}"
+    if total:
+        shown = bad if unit == 1 else f"{bad:.8g}"
+        inserted = f"({shown} / {total}) / {objective.budget_ratio:g}"
         if counts.covered_ratio < 1:
             inserted += f"; seen {counts.covered_ratio:.1%} of the window"
     return {
         "window_s": window_s,
-        "bad": counts.bad,
-        "total": counts.total,
+        "bad": bad,
+        "total": total,
         "covered_ratio": counts.covered_ratio,
         "burn_rate": burn,
         "formula": "(bad / total) / (1 - objective)",
@@ -310,7 +310,3 @@ def _sum(past: SlicedPast, period: Period) -> WindowSum:
     part = past.over(period)
     seen = float(part.reported.mean()) if len(part.reported) else 0.0
     return WindowSum(int(part.good.sum()), int(part.bad.sum()), seen)
-
-
-def _number(name: str, value: float | None, formula: str, inserted: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "formula": formula, "inserted": inserted}

@@ -35,6 +35,23 @@ class WindowSum:
         return self.good + self.bad
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodSum:
+    """Events of the slices that begin in a period, ``covered`` and ``excluded`` as whole slices."""
+
+    good: int
+    bad: int
+    covered: int
+    excluded: int
+    slices: int
+
+    @property
+    def window(self) -> WindowSum:
+        """The same with shares."""
+        slices = max(self.slices, 1)
+        return WindowSum(self.good, self.bad, self.covered / slices, self.excluded / slices)
+
+
 class SlicedCounts:
     """Good and bad events per slice of ``slice_s``, remembered for ``capacity_s``."""
 
@@ -53,11 +70,39 @@ class SlicedCounts:
         """End of the newest slice taken."""
         return None if self._first is None else (self._last + 1) * self.slice_s
 
+    @property
+    def start_unix_s(self) -> int | None:
+        """Start of the oldest slice that may be remembered."""
+        if self._first is None:
+            return None
+        return max(self._first + 1, self._last - self._size + 2) * self.slice_s
+
     def add(self, start_unix_s: int, good: int, bad: int) -> None:
         """Take a slice that was reported for. Slices come in order, gaps stay uncovered.
 
         Raises SloInputError.
         """
+        number, before = self._next(start_unix_s, good, bad)
+        self._running[number % self._size] = before + np.array([good, bad, 1])
+        self._last = number
+
+    def add_span(self, start_unix_s: int, slices: int, good: int, bad: int) -> None:
+        """Take several slices of which only the sum is known; their events are spread evenly.
+
+        The sum over all of them is exact. Raises SloInputError.
+        """
+        number, before = self._next(start_unix_s, good, bad)
+        if not 1 <= slices < self._size:
+            raise SloInputError(
+                f"{slices} slices at {start_unix_s}, accepted: 1 to {self._size - 1}"
+            )
+        steps = np.arange(1, slices + 1)
+        spread = np.stack((good * steps // slices, bad * steps // slices, steps), axis=1)
+        self._running[(number - 1 + steps) % self._size] = before + spread
+        self._last = number - 1 + slices
+
+    def _next(self, start_unix_s: int, good: int, bad: int) -> tuple[int, npt.NDArray[np.int64]]:
+        """Number of a slice to be taken, and the totals before it; gaps are passed over."""
         number, rest = divmod(start_unix_s, self.slice_s)
         if rest or good < 0 or bad < 0:
             raise SloInputError(f"slice at {start_unix_s}: good={good} bad={bad}")
@@ -70,8 +115,7 @@ class SlicedCounts:
         missing = min(number - self._last - 1, self._size)
         gap = np.arange(number - missing, number) % self._size
         self._running[gap] = before
-        self._running[number % self._size] = before + np.array([good, bad, 1])
-        self._last = number
+        return number, before
 
     def window(self, window_s: int, end_unix_s: int, excluded: Sequence[Period] = ()) -> WindowSum:
         """Events of ``[end - window, end)`` in whole slices; time nobody reported is uncovered.
@@ -83,20 +127,38 @@ class SlicedCounts:
         end = end_unix_s // self.slice_s - 1
         if slices >= self._size:
             raise ValueError(f"a window of {window_s} s is longer than what is remembered")
-        found = self._between(end - slices, end)
-        out = 0
-        done = end - slices
-        for span in excluded:
-            # Numbers of the slices before the first that is touched, and of the last one.
-            low = max(span.start_unix_s // self.slice_s - 1, done)
-            high = min(-(-span.end_unix_s // self.slice_s) - 1, end)
-            if high <= low:
-                continue
-            found = found - self._between(low, high)
-            out += high - low
-            done = high
+        found, out = self._kept(end - slices, end, excluded)
         good, bad, covered = found.tolist()
         return WindowSum(good, bad, covered / slices, out / slices)
+
+    def over(self, period: Period, excluded: Sequence[Period] = ()) -> PeriodSum:
+        """Events of the slices that begin in a period, the future too, which nobody reported."""
+        low = -(-period.start_unix_s // self.slice_s) - 1
+        high = max(-(-period.end_unix_s // self.slice_s) - 1, low)
+        found, out = self._kept(low, high, excluded)
+        good, bad, covered = found.tolist()
+        return PeriodSum(good, bad, covered, out, high - low)
+
+    def between(self, first: int, end: int) -> npt.NDArray[np.int64]:
+        """Good, bad and covered of the slices with numbers from ``first`` up to without ``end``."""
+        return self._between(first - 1, end - 1)
+
+    def _kept(
+        self, low: int, high: int, excluded: Sequence[Period]
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """As ``_between``, less what is excluded, and how many slices that is."""
+        found = self._between(low, high)
+        out, done = 0, low
+        for span in excluded:
+            # Numbers of the slices before the first that is touched, and of the last one.
+            first = max(span.start_unix_s // self.slice_s - 1, done)
+            last = min(-(-span.end_unix_s // self.slice_s) - 1, high)
+            if last <= first:
+                continue
+            found = found - self._between(first, last)
+            out += last - first
+            done = last
+        return found, out
 
     def _between(self, low: int, high: int) -> npt.NDArray[np.int64]:
         """Good, bad and covered of the slices after number ``low`` up to number ``high``."""

@@ -19,8 +19,10 @@ import numpy as np
 from analysis.slo.looking_back import Past
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.exact import exact
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.sliced_past import touched
 from analysis.slo.openslo.time_windows import Period
+from analysis.slo.sliced_alerts import SHARE_UNITS, counts_for_alerts
 
 #: A release or rollback is looked at so long after it was done.
 RELEASE_S: Final = 1_800
@@ -172,9 +174,10 @@ class _Book:
 def booked(
     objective: Objective, past: Past, period: Period, causes: Sequence[Cause]
 ) -> dict[str, Any]:
-    """Bad events and shares of the budget by cause; what is excluded is not booked."""
-    counts = past.seen_by_alerts().over(period)
-    total = int(counts.good.sum() + counts.bad.sum())
+    """Bad events, or time slices, and shares of the budget by cause; nothing excluded is booked."""
+    counts = counts_for_alerts(objective, past.seen_by_alerts().over(period)).rates
+    unit = SHARE_UNITS if objective.method is BudgetingMethod.RATIO_TIMESLICES else 1
+    total = int(counts.good.sum() + counts.bad.sum()) // unit
     allowed = (1 - exact(objective.target_ratio)) * total
     is_free = np.ones(len(counts.bad), dtype=np.bool_)
     rows = []
@@ -182,7 +185,7 @@ def booked(
         span = Period(cause.start_unix_s, max(cause.end_unix_s, cause.start_unix_s + 1))
         own = touched(counts, [span]) & is_free
         is_free &= ~own
-        rows.append({**_row(cause), **_spent(int(counts.bad[own].sum()), allowed)})
+        rows.append({**_row(cause), **_spent(int(counts.bad[own].sum()), unit, allowed)})
     rows.sort(key=lambda row: -row["bad"])
     bad = int(counts.bad.sum())
     return {
@@ -194,10 +197,10 @@ def booked(
         "to_unix_nano": period.end_unix_s * _S,
         "slice_s": counts.slice_s,
         "total": total,
-        **_spent(bad, allowed),
+        **_spent(bad, unit, allowed),
         "causes": rows[:MAX_BOOKINGS],
         "causes_left_out": max(len(rows) - MAX_BOOKINGS, 0),
-        "nothing_known": _spent(int(counts.bad[is_free].sum()), allowed),
+        "nothing_known": _spent(int(counts.bad[is_free].sum()), unit, allowed),
     }
 
 
@@ -211,5 +214,6 @@ def _row(cause: Cause) -> dict[str, Any]:
     }
 
 
-def _spent(bad: int, allowed: Any) -> dict[str, Any]:
+def _spent(bad_units: int, unit: int, allowed: Any) -> dict[str, Any]:
+    bad = bad_units if unit == 1 else bad_units / unit
     return {"bad": bad, "budget_spent_ratio": float(bad / allowed) if allowed else None}

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from analysis.slo.budget import ErrorBudget, error_budget
+from analysis.slo.budget import ErrorBudget
 from analysis.slo.burn_rate import BurnState, evaluate
-from analysis.slo.objectives import Objective
+from analysis.slo.objectives import BurnWindow, Objective
 from analysis.slo.openslo.budgets import DataState
 from analysis.slo.openslo.forecast import ExhaustionForecast, forecast
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.time_windows import Period
-from analysis.slo.sliced_counts import SlicedCounts
+from analysis.slo.running_counts import RunningCounts
 
 #: Less of the window seen than this is a gap, and said so beside every number.
 COVERED_MIN_RATIO: Final = 0.9
@@ -75,6 +76,34 @@ class SloStatus:
             "burn_rates": [_burn_json(burn) for burn in self.burns],
             "evaluated_unix_nano": self.evaluated_unix_nano,
             "summary": self.summary,
+            "budget_projected_remaining_ratio": self.budget.projected_remaining_ratio,
+            "period": self._period_json(),
+            "budgeting_method": str(self.objective.method),
+            "slices": self._slices_json(),
+        }
+
+    def _slices_json(self) -> dict[str, Any] | None:
+        """``good`` and ``total`` are slices then."""
+        objective = self.objective
+        if objective.slice_s is None:
+            return None
+        target = objective.slice_target_ratio
+        return {
+            "slice_s": objective.slice_s,
+            "slice_objective_ratio": None if target is None else float(target),
+            "without_events": self.budget.slices_without_events,
+        }
+
+    def _period_json(self) -> dict[str, Any] | None:
+        """``None`` before anything was counted."""
+        period, calendar = self.budget.period, self.objective.calendar
+        if period is None:
+            return None
+        return {
+            "kind": "rolling" if calendar is None else "calendar",
+            "time_zone": None if calendar is None else calendar.time_zone,
+            "from_unix_nano": period.start_unix_s * 1_000_000_000,
+            "to_unix_nano": period.end_unix_s * 1_000_000_000,
         }
 
 
@@ -98,10 +127,14 @@ def _burn_json(burn: BurnState) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SpendView:
-    """How the budget was spent lately; says nothing while nobody reports or nothing happened."""
+    """How the budget was spent lately; says nothing while nobody reports or nothing happened.
+
+    With a calendar, of the budget the whole period is projected to have: of the events so far, the
+    first failure of a month would have spent all.
+    """
 
     objective: Objective
-    counts: SlicedCounts
+    counts: RunningCounts
     status: SloStatus | None
     excluded: tuple[Period, ...]
 
@@ -110,30 +143,50 @@ class SpendView:
         """Share of the budget that is left; negative when it is overspent."""
         if self.status is None or self.status.is_frozen:
             return None
-        return self.status.budget.remaining_ratio
+        budget = self.status.budget
+        if self.objective.calendar is not None:
+            return budget.projected_remaining_ratio
+        return budget.remaining_ratio
 
     def spent_ratio(self, within_s: int) -> float | None:
-        """Share of the budget that the last seconds used."""
+        """Share of the budget that the last seconds used, as far as they are of its period."""
         end = self.counts.end_unix_s
-        if self.remaining_ratio is None or end is None:
+        if self.status is None or self.remaining_ratio is None or end is None:
             return None
+        period = self.status.budget.period
+        if self.objective.calendar is not None and period is not None:
+            within_s = min(within_s, end - period.start_unix_s)
         return self._used(within_s, end)
 
     def forecast(self, confidence: float) -> ExhaustionForecast | None:
-        """From the last thirtieth of the window, in ``FORECAST_PARTS`` parts."""
-        end, left = self.counts.end_unix_s, self.remaining_ratio
-        slices = self.objective.window_s // FORECAST_SHARE // self.counts.slice_s
-        if left is None or end is None or slices < 1:
+        """From the last thirtieth of the window, in ``FORECAST_PARTS`` parts.
+
+        A calendar's budget that outlasts its period is never used up.
+        """
+        end, left, unit_s = self.counts.end_unix_s, self.remaining_ratio, self.counts.unit_s
+        slices = self.objective.window_s // FORECAST_SHARE // unit_s
+        if self.status is None or left is None or end is None or slices < 1:
             return None
-        part_s = -(-slices // FORECAST_PARTS) * self.counts.slice_s
-        parts = slices * self.counts.slice_s // part_s
+        part_s = -(-slices // FORECAST_PARTS) * unit_s
+        parts = slices * unit_s // part_s
         used = [self._used(part_s, end - number * part_s) for number in reversed(range(parts))]
-        return forecast(used, part_s, left, confidence)
+        found = forecast(used, part_s, left, confidence)
+        period = self.status.budget.period
+        if found is None or self.objective.calendar is None or period is None:
+            return found
+        rest_s = period.end_unix_s - end
+        ends = (found.exhausts_s, found.earliest_s, found.latest_s)
+        return ExhaustionForecast(
+            *(one if one is not None and one < rest_s else None for one in ends)
+        )
 
     def _used(self, within_s: int, end_unix_s: int) -> float:
         assert self.status is not None, "asked before"
-        total = self.status.budget.total
-        bad = self.counts.window(within_s, end_unix_s, self.excluded).bad
+        budget = self.status.budget
+        total: float = budget.total
+        if self.objective.calendar is not None and budget.expected_total is not None:
+            total = budget.expected_total
+        bad = self.counts.bad_within(within_s, end_unix_s, self.excluded)
         return bad / (total * self.objective.budget_ratio)
 
 
@@ -149,8 +202,7 @@ class SloTracker:
     ) -> None:
         self.objective = objective
         self._stale_after_s = stale_after_s
-        longest = max([objective.window_s, *(w.long_window_s for w in objective.policy.windows)])
-        self._counts = SlicedCounts(slice_s, -(-longest // slice_s) * slice_s)
+        self._counts = RunningCounts(objective, slice_s)
         self._status: SloStatus | None = None
         self._firing = firing
 
@@ -161,7 +213,11 @@ class SloTracker:
 
     def take(self, start_unix_s: int, good: int, bad: int) -> None:
         """Add one slice that was reported for. Raises SloInputError."""
-        self._counts.add(start_unix_s, good, bad)
+        self._counts.take(start_unix_s, good, bad)
+
+    def take_span(self, start_unix_s: int, length_s: int, good: int, bad: int) -> None:
+        """Add several slices of which only the sum is known. Raises SloInputError."""
+        self._counts.take_span(start_unix_s, length_s, good, bad)
 
     def evaluate(self, now_unix_nano: int, excluded: Sequence[Period] = ()) -> SloStatus:
         """Where it stands now.
@@ -176,27 +232,19 @@ class SloTracker:
             return self._status
         objective = self.objective
         burns = tuple(
-            evaluate(
-                window,
-                self._counts.window(window.long_window_s, end, excluded),
-                self._counts.window(window.short_window_s, end, excluded),
-                objective.budget_ratio,
-                objective.policy.guard,
-                # Known from an earlier run only: the windows, not what was held, decide.
-                was_firing=held.firing and held.long_burn is not None,
-            )
+            self._burn(window, held, end, excluded)
             for window, held in zip(objective.policy.windows, self._held(before), strict=True)
         )
-        counted = self._counts.window(objective.window_s, end, excluded)
-        budget = error_budget(counted, objective.budget_ratio)
+        budget = self._counts.budget(end, excluded)
         firing = [burn for burn in burns if burn.firing]
         state = SloState.BURNING if firing else SloState.OK
-        if budget.total == 0:
+        # Alerts look back into the period before: a young one without events may burn.
+        if budget.total == 0 and not firing:
             state = SloState.NO_DATA
         status = SloStatus(
             objective,
             state,
-            _data_state(budget),
+            _data_state(objective, budget),
             budget,
             burns,
             now_unix_nano,
@@ -205,6 +253,21 @@ class SloTracker:
         self._status = status
         self._firing = status.firing
         return status
+
+    def _burn(
+        self, window: BurnWindow, held: BurnState, end: int, excluded: Sequence[Period]
+    ) -> BurnState:
+        found = self._counts.lookback(window, end, excluded)
+        return evaluate(
+            window,
+            found.long,
+            found.short,
+            self.objective.budget_ratio,
+            self.objective.policy.guard,
+            # Known from an earlier run only: the windows, not what was held, decide.
+            was_firing=held.firing and held.long_burn is not None,
+            evidence=found.evidence,
+        )
 
     def view(self, excluded: Sequence[Period] = ()) -> SpendView:
         """What budget policies ask, of the newest evaluation."""
@@ -242,45 +305,83 @@ class SloTracker:
         )
 
 
-def _data_state(budget: ErrorBudget) -> DataState:
+def _data_state(objective: Objective, budget: ErrorBudget) -> DataState:
+    if objective.calendar is not None and budget.covered_ratio == budget.excluded_ratio == 0:
+        return DataState.EMPTY  # nobody reported in this period yet
     if budget.covered_ratio < COVERED_MIN_RATIO:
         return DataState.GAP
     return DataState.COVERED if budget.total else DataState.NO_TRAFFIC
 
 
 def _summary(objective: Objective, budget: ErrorBudget, burns: tuple[BurnState, ...]) -> str:
-    if budget.error_ratio is None or budget.remaining_ratio is None:
-        return "No events in the window: nothing to judge."
-    text = (
-        f"{budget.good} of {budget.total} good ({1.0 - budget.error_ratio:.2%}, objective "
-        f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
-    )
+    text = _standing(objective, budget)
+    if budget.total == 0:
+        return text + _alerts_text(objective, burns) + "."
     if budget.covered_ratio < 0.995:
-        text += f", {budget.covered_ratio:.1%} of the window seen"
+        span = "window" if objective.calendar is None else "time so far"
+        text += f", {budget.covered_ratio:.1%} of the {span} seen"
     if budget.excluded_ratio > 0:
         share = max(budget.excluded_ratio, 0.001)
         few = "less than " if share > budget.excluded_ratio else ""
         text += f", {few}{share:.1%} of it excluded by corrections"
+    return text + _alerts_text(objective, burns) + "."
+
+
+def _standing(objective: Objective, budget: ErrorBudget) -> str:
+    where = "the window" if objective.calendar is None else "this period"
+    if budget.error_ratio is None or budget.remaining_ratio is None:
+        if objective.calendar is not None and budget.period is None:
+            begins = objective.calendar.start_time.isoformat(" ")
+            return f"The first period begins at {begins} {objective.calendar.time_zone}"
+        return f"No events in {where}: nothing to judge"
+    what = f"{budget.good} of {budget.total} good"
+    if objective.slice_s is not None:
+        what = f"{budget.good:.8g} of {budget.total} slices of {objective.slice_s} s good"
+    text = (
+        f"{what} ({1.0 - budget.error_ratio:.2%}, objective "
+        f"{objective.target_ratio:.2%}); {budget.remaining_ratio:.0%} of the budget left"
+    )
+    return text + _rest_text(objective, budget)
+
+
+def _rest_text(objective: Objective, budget: ErrorBudget) -> str:
+    """The second number with its label, and the slices that are not counted."""
+    text = "" if objective.calendar is None else " so far"
+    if budget.projected_remaining_ratio is not None:
+        of = "the budget projected to the period's end"
+        if objective.slice_s is not None:
+            span = "window" if objective.calendar is None else "period"
+            of = f"that of all slices of the {span}"
+        text += f", {budget.projected_remaining_ratio:.0%} of {of}"
+    if budget.slices_without_events:
+        text += f"; {budget.slices_without_events} slices without events are not counted"
+    return text
+
+
+def _alerts_text(objective: Objective, burns: tuple[BurnState, ...]) -> str:
+    text = ""
     for burn in burns:
         if burn.firing and burn.long_burn is not None:
             window = burn.window
             text += (
                 f"; {window.severity}: burning {burn.long_burn:.1f}x over {window.long_window_s} s"
-                f" and over {window.short_window_s} s, limit {window.factor:g}x; {_evidence(burn)}"
+                f" and over {window.short_window_s} s, limit {window.factor:g}x; "
+                f"{_evidence(objective, burn)}"
             )
             break
     held = next((burn for burn in burns if burn.guarded), None)
     if held is not None and not any(burn.firing for burn in burns):
         guard = objective.policy.guard
         text += (
-            f"; {held.window.severity} held back as possible noise: {_evidence(held)}; needed are "
-            f"{guard.min_failures} failures and a chance of at most {guard.p_value:g}"
+            f"; {held.window.severity} held back as possible noise: {_evidence(objective, held)}; "
+            f"needed are {guard.min_failures} failures and a chance of at most {guard.p_value:g}"
         )
-    return text + "."
+    return text
 
 
-def _evidence(burn: BurnState) -> str:
-    text = f"{burn.long_bad} of {burn.long_total} failed in {burn.window.long_window_s} s"
+def _evidence(objective: Objective, burn: BurnState) -> str:
+    slices = " slices" if objective.method is BudgetingMethod.TIMESLICES else ""
+    text = f"{burn.long_bad} of {burn.long_total}{slices} failed in {burn.window.long_window_s} s"
     if burn.noise_chance is None:  # held on since an earlier look
         return text
     return (

@@ -127,6 +127,15 @@ class BurnRate:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarPeriod:
+    """The period of a calendar that a budget is of."""
+
+    from_unix_nano: int
+    to_unix_nano: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Slo:
     """One objective as of its last evaluation."""
 
@@ -143,6 +152,9 @@ class Slo:
     burn_rates: tuple[BurnRate, ...]
     evaluated_unix_nano: int
     summary: str
+    projected_remaining_ratio: float | None = None
+    calendar: CalendarPeriod | None = None
+    slice_s: float | None = None  # with time slices, which good and total count then
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +298,17 @@ def _slo(item: Fields) -> Slo:
         burn_rates=item.objects("burn_rates", _burn_rate),
         evaluated_unix_nano=item.integer("evaluated_unix_nano"),
         summary=item.text("summary"),
+        projected_remaining_ratio=item.number_or_none("budget_projected_remaining_ratio"),
+        slice_s=item.inner("slices").number("slice_s") if item.has("slices") else None,
+        calendar=_calendar(item.inner("period")) if item.has("period") else None,
     )
+
+
+def _calendar(item: Fields) -> CalendarPeriod | None:
+    zone = item.text_or_none("time_zone")
+    if zone is None:
+        return None
+    return CalendarPeriod(item.integer("from_unix_nano"), item.integer("to_unix_nano"), zone)
 
 
 def _burn_rate(item: Fields) -> BurnRate:

@@ -28,8 +28,19 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class OneAnswer:
+    """How a metric stands that is judged once, at the horizon; ``mode`` is exact or kayenta."""
+
+    mode: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MetricLook:
-    """One metric, or one split of it, at one look. Logs are natural."""
+    """One metric, or one split of it, at one look. Logs are natural.
+
+    ``one_answer`` is None for what is judged at every look.
+    """
 
     name: str
     kind: str
@@ -46,6 +57,7 @@ class MetricLook:
     effects: tuple[Effect, ...]
     blocks_used: int
     blocks_skipped: Mapping[str, float | None]
+    one_answer: OneAnswer | None = None
 
     @property
     def key(self) -> str:
@@ -134,7 +146,12 @@ def _metric(item: Fields) -> MetricLook:
         effects=item.objects("effects", _effect),
         blocks_used=item.integer("blocks_used"),
         blocks_skipped=item.number_map("blocks_skipped"),
+        one_answer=_one_answer(item.inner_or_none("fixed_time")),
     )
+
+
+def _one_answer(item: Fields | None) -> OneAnswer | None:
+    return None if item is None else OneAnswer(item.text("mode"), item.text("reason"))
 
 
 def _effect(item: Fields) -> Effect:

@@ -147,6 +147,9 @@ class Fields:
     def inner(self, name: str) -> Fields:
         return Fields(self._get(name), f"{self._path}.{name}")
 
+    def inner_or_none(self, name: str) -> Fields | None:
+        return None if self._object.get(name) is None else self.inner(name)
+
     def objects(self, name: str, read: Callable[[Fields], T]) -> tuple[T, ...]:
         """Every object of a list, read by ``read``."""
         return tuple(

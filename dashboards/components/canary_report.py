@@ -136,6 +136,9 @@ def _metric_row(metric: MetricLook, is_chosen: bool, search: str) -> Component:
     name = [link]
     if metric.critical:
         name.append(html.Span(" critical", className="muted", title="must be shown safe for PASS"))
+    if metric.one_answer is not None:
+        once = metric.one_answer
+        name.append(html.Span(f" {once.mode}", className="muted", title=once.reason))
     return html.Tr(
         [
             html.Th(name, scope="row", className="split" if metric.split else ""),

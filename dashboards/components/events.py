@@ -34,6 +34,7 @@ GLYPHS: Final[Mapping[str, str]] = {
     "silence": "∅",
     "slo_freeze": "❄",
     "slo_correction": "✎",
+    "slo_definition": "✎",
     "policy_override": "✎",
     "cause": "⚡",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dash import html
 from dash.development.base_component import Component
@@ -56,8 +58,8 @@ def _tile(slo: Slo) -> Component:
             html.Dl(
                 [
                     *_pair("objective", percent(slo.objective_ratio, digits=2)),
-                    *_pair(f"over {duration(slo.window_s)}", percent(achieved, digits=2)),
-                    *_pair("budget left", budget_words(slo)),
+                    *_pair(_over(slo), percent(achieved, digits=2)),
+                    *_budget_pairs(slo),
                 ],
                 className="numbers",
             ),
@@ -73,9 +75,43 @@ def _pair(term: str, value: str) -> list[Component]:
     return [html.Div([html.Dt(term), html.Dd(value)])]
 
 
-def budget_words(slo: Slo) -> str:
+def _over(slo: Slo) -> str:
+    period = slo.calendar
+    of = "" if slo.slice_s is None else f"slices of {duration(slo.slice_s)} "
+    if period is None:
+        return f"{of}over {duration(slo.window_s)}"
+    return f"{of}since {_local(period.from_unix_nano, period.time_zone)}"
+
+
+def _budget_pairs(slo: Slo) -> list[Component]:
+    """Where a budget has two numbers, each says which it is."""
+    left = budget_words(slo.budget_remaining_ratio)
+    whole = budget_words(slo.projected_remaining_ratio)
+    period = slo.calendar
+    if period is not None:
+        until = _local(period.to_unix_nano, period.time_zone)
+        return [
+            *_pair("budget left so far", left),
+            *_pair(f"left of the budget projected to {until}", whole),
+        ]
+    if slo.slice_s is not None:
+        return [
+            *_pair("budget left, of slices with events", left),
+            *_pair("left of the budget of all slices", whole),
+        ]
+    return _pair("budget left", left)
+
+
+def _local(unix_nano: int, time_zone: str) -> str:
+    try:
+        zone: dt.tzinfo = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone, time_zone = dt.UTC, "UTC"
+    return f"{dt.datetime.fromtimestamp(unix_nano // 10**9, zone):%Y-%m-%d %H:%M} {time_zone}"
+
+
+def budget_words(left: float | None) -> str:
     """``62 %``; overspent budgets say so and are never clipped."""
-    left = slo.budget_remaining_ratio
     if left is None:
         return percent(None)
     if left < 0:

@@ -32,6 +32,10 @@ NO_LOOKS = Message(
     "The judge has not looked yet.",
     "The first look follows the first complete block of both arms.",
 )
+ONLY_ONCE = Message(
+    "No evidence is kept from look to look.",
+    "Every metric of this rule is judged once, at the horizon; the table has the answers.",
+)
 #: Single metrics drawn beside the whole, the strongest first.
 MAX_METRICS: Final = 5
 #: Evidence below 1 : 10 is all the same to a reader; the axis ends there (natural log).
@@ -47,6 +51,8 @@ def evidence_chart(
     last = looks[-1]
     times = [look.unix_nano / 1e9 for look in looks]
     names = strongest(looks)
+    if last.metrics and not names:
+        return ONLY_ONCE
     traces: list[Figure] = [
         line(
             times,
@@ -86,10 +92,15 @@ def evidence_chart(
 
 
 def strongest(looks: Sequence[Look]) -> list[tuple[str, str]]:
-    """(name, split) of the metrics whose evidence ever was the strongest, in a stable order."""
+    """(name, split) of the metrics whose evidence ever was the strongest, in a stable order.
+
+    What is judged once has none.
+    """
     most: dict[tuple[str, str], float] = {}
     for look in looks:
         for metric in look.metrics:
+            if metric.one_answer is not None:
+                continue
             key = (metric.name, metric.split)
             most[key] = max(most.get(key, -math.inf), metric.log_e_value or 0.0)
     overall = [key for key in most if not key[1]]

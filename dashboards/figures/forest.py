@@ -75,8 +75,11 @@ def _row(metric: MetricLook, y: int, palette: Palette) -> Figure:
     limits = RATIO_LIMITS if effect.is_ratio else SHARE_LIMITS
     assert effect.estimate is not None
     x = min(max(effect.estimate, limits[0]), limits[1])
-    low = limits[0] if effect.low is None else max(effect.low, limits[0])
-    high = limits[1] if effect.high is None else min(effect.high, limits[1])
+    if effect.low is None and effect.high is None:  # no interval is known: a point
+        low = high = x
+    else:
+        low = limits[0] if effect.low is None else max(effect.low, limits[0])
+        high = limits[1] if effect.high is None else min(effect.high, limits[1])
     number, scale = ("2", 1.0) if effect.is_ratio else ("", 100.0)  # shares are read in points
     x, low, high = scale * x, scale * low, scale * high
     return {

@@ -38,6 +38,12 @@ def interval_chart(
     rows = [(time, metric.effect) for time, metric in found if metric.effect.low is not None]
     if not found:
         return Message(f"No look has judged {key} yet.", "Choose another metric in the table.")
+    if not rows and found[-1][1].one_answer is not None:
+        once = found[-1][1].one_answer
+        return Message(
+            f"No interval for {metric_words(found[-1][1])}: it is judged once ({once.mode}).",
+            f"{once.reason[:1].upper()}{once.reason[1:]}.",
+        )
     if not rows:
         return Message(
             f"No interval for {metric_words(found[-1][1])} yet.",

@@ -19,7 +19,7 @@ from dashboards.figures.base import (
     time_axis,
     with_markers,
 )
-from dashboards.figures.evidence import NO_LOOKS, fold_axis, threshold_line
+from dashboards.figures.evidence import NO_LOOKS, ONLY_ONCE, fold_axis, threshold_line
 from dashboards.metric_words import metric_name
 from dashboards.theme import Palette
 from dashboards.wording import figures3
@@ -43,7 +43,8 @@ def safety_chart(
         return NO_LOOKS
     claims = _claims(looks)
     if not claims:
-        return _NO_CLAIMS
+        is_once = any(m.one_answer is not None for m in looks[-1].metrics if m.critical)
+        return ONLY_ONCE if is_once else _NO_CLAIMS
     last = looks[-1]
     times = [look.unix_nano / 1e9 for look in looks]
     metrics = list(dict.fromkeys(name for name, _ in claims))

@@ -36,17 +36,24 @@ class _WindowSums:
 
 
 def firing(
-    past: SlicedPast, window: BurnWindow, budget_ratio: Fraction, guard: Guard, wait_s: int = 0
+    past: SlicedPast,
+    window: BurnWindow,
+    budget_ratio: Fraction,
+    guard: Guard,
+    wait_s: int = 0,
+    evidence: SlicedPast | None = None,
 ) -> Flags:
     """Whether one window pair fires at the end of each slice.
 
-    ``wait_s``: how long it must hold before it counts (Prometheus' ``for``). Raises CountsError.
+    ``wait_s``: how long it must hold before it counts (Prometheus' ``for``). ``evidence``: events
+    of the same slices, where the guard counts these instead. Raises CountsError.
     """
     limit = exact(window.factor) * budget_ratio
     long = _sums(past, window.long_window_s)
     above = _is_above(long, limit) & _is_above(_sums(past, window.short_window_s), limit)
     candidates = np.flatnonzero(above)
-    bad, total = long.bad[candidates], long.total[candidates]
+    failures = long if evidence is None else _sums(evidence, window.long_window_s)
+    bad, total = failures.bad[candidates], failures.total[candidates]
     is_noise = binom.sf(bad - 1, total, float(budget_ratio)) > guard.p_value
     above[candidates[is_noise | (bad < guard.min_failures)]] = False
     return _held(above, -(-wait_s // past.slice_s)) if wait_s else above

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.canary.config import default_config_text, load_canary_config
+from analysis.canary.config import Mode, default_config_text, load_canary_config
+from analysis.canary.fixed_time import Classification
 from analysis.canary.judge import CanaryJudge
 from bench.canary.streams import RELEASES, START, Traffic, blocks_of_seconds
 
@@ -53,6 +55,19 @@ METRIC = {
     "blocks_used": int,
     "blocks_skipped": dict,
 }
+#: Of a metric in a mode that answers once, beside the others; evidence is null then.
+FIXED_TIME = {
+    "mode": str,
+    "point_s": int,
+    "statistic": str,
+    "points": dict,
+    "intervals": int,
+    "gaps": dict,
+    "classification": str,
+    "reason": str,
+    "p_value": OPTIONAL_NUMBER,
+    "figures": dict,
+}
 EFFECT = {
     "estimate": OPTIONAL_NUMBER,
     "low": OPTIONAL_NUMBER,
@@ -68,8 +83,8 @@ def check(value: dict, shape: dict) -> None:
         assert isinstance(value[key], kind), (key, value[key])
 
 
-def looks(release: str, seconds: int):
-    judge = CanaryJudge(RULE, START)
+def looks(release: str, seconds: int, rule=RULE):
+    judge = CanaryJudge(rule, START)
     rng = np.random.default_rng(2)
     for now, blocks in blocks_of_seconds(Traffic(12, 12), RELEASES[release], seconds, rng):
         look = judge.look(blocks, now)
@@ -93,6 +108,29 @@ def test_every_look_has_the_documented_shape(release):
     assert last is not None
     assert last["final"]
     assert last["verdict"] == ("pass" if release == "N5-good" else "fail")
+
+
+@pytest.mark.parametrize("mode", ["exact", "kayenta"])
+@pytest.mark.parametrize("release", ["N5-good", "F01-legacy-tv-30%-fail"])
+def test_every_look_of_modes_that_answer_once_has_its_shape(release, mode):
+    metrics = tuple(replace(m, mode=Mode(mode), point_s=2) for m in RULE.metrics)
+    rule = replace(RULE, metrics=metrics, horizon_s=30.0)
+    optional = dict.fromkeys(("log_e_value", "max_log_e_value", "p_value"), OPTIONAL_NUMBER)
+    words = set()
+    for look in looks(release, 30, rule):
+        shown = json.loads(json.dumps(look.to_json(), allow_nan=False))
+        check(shown, {**LOOK, **{key: optional[key] for key in LOOK if key in optional}})
+        for metric in shown["metrics"]:
+            once = metric.pop("fixed_time")
+            check(metric, {**METRIC, **{key: optional[key] for key in METRIC if key in optional}})
+            check(metric["effect"], EFFECT)
+            check(once, FIXED_TIME)
+            check(once["points"], {"baseline": int, "canary": int})
+            check(once["gaps"], {"baseline": int, "canary": int})
+            words.add(once["classification"])
+    assert "waiting" in words
+    assert words <= set(Classification)
+    assert shown["final"]
 
 
 def test_intervals_hold_their_estimates():

@@ -280,6 +280,7 @@ class Stage:
         addressing = Addressing("controller", "http://127.0.0.1:9/hook", "http://127.0.0.1:9", 900)
         self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", self.clock, addressing)
         self.is_cut = False  # nothing reaches the collector
+        self.canary_config_path = ""  # the shipped rule
         self.kept: list = []
         self.runner: Runner | None = None
         self.client: CollectorClient | None = None
@@ -297,7 +298,7 @@ class Stage:
             Feedback(quiet_telemetry()),
             self.clock,
             config,
-            rules=load_rules(config, ""),
+            rules=load_rules(config, self.canary_config_path),
             modes=Modes("act", {}),
             confirm_timeout_s=60.0,
         )

@@ -79,6 +79,8 @@ async def test_a_policy_takes_back_a_canary_that_began_before_the_budget_burned(
     path = tmp_path / "policies.yaml"
     path.write_text(POLICY)
     await stage.new_runner(str(path))
+    for arm in (stage.fleet.stable, *stage.fleet.arms.values()):
+        arm.failure_ratio = arm.legacy_failure_ratio = 0.0
     for _ in range(30):
         await stage.second(look=False)
     await stage.declare()
@@ -90,7 +92,7 @@ async def test_a_policy_takes_back_a_canary_that_began_before_the_budget_burned(
     (state,) = ledger.statuses("policy")
     assert (state["holds"], state["in_force"]) == (False, [])
     for arm in stage.fleet.arms.values():
-        arm.failure_ratio = arm.legacy_failure_ratio = 0.5
+        arm.failure_ratio = arm.legacy_failure_ratio = 0.7
     for _ in range(8):
         await stage.second(look=False)
     await fleet.tick()

@@ -61,6 +61,45 @@ async def test_every_look_comes_out_with_the_same_bytes(failed):
     assert max(sizes) < 50_000
 
 
+#: Two metrics in each of the modes that answer once.
+ONCE = """
+apiVersion: davylamp/v1
+kind: CanaryRule
+spec:
+  horizon_s: 22
+  min_bake_s: 10
+  first_report_s: 8
+  metrics:
+    - {name: playback.start.failures, mode: exact, point_s: 1}
+    - {name: playback.startup.duration, mode: kayenta, point_s: 1, statistic: p90}
+    - {name: http.server.request.duration, mode: exact, point_s: 1, statistic: mean}
+    - {name: http.server.errors, mode: kayenta, point_s: 1}
+"""
+
+
+@pytest.mark.slow
+async def test_a_rule_that_answers_once_comes_out_with_the_same_bytes(stage, tmp_path):
+    """Killed and resumed between two points of an interval; decided at the horizon."""
+    stage.canary_config_path = str(tmp_path / "rule.yaml")
+    (tmp_path / "rule.yaml").write_text(ONCE)
+    await stage.new_runner()
+    await stage.declare()
+    stage.fleet.arms["canary"].legacy_failure_ratio = 0.8
+    for number in range(1, 22):
+        await stage.second()
+        if number in (9, 21):
+            await stage.new_runner()
+    assert not stage.canary.is_over
+    await stage.until_over(5)
+    assert str(stage.canary.state) == "failed"
+    assert stage.last_look["elapsed_s"] >= 22
+    modes = {m["name"]: m["fixed_time"]["mode"] for m in stage.last_look["metrics"]}
+    assert sorted(modes.values()) == ["exact", "exact", "kayenta", "kayenta"]
+    found = judged_again(stage)
+    assert (found.outcome, found.verdict, found.first_difference) == ("same", "fail", None)
+    assert found.looks == stage.canary.looks
+
+
 async def test_one_changed_count_is_found_and_a_lost_tape_is_told(failed):
     """The look where it differs is named; what is not kept is never called the same."""
     name = failed.canary.deployment_id

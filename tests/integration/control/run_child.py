@@ -31,10 +31,11 @@ def main(raw: dict[str, Any]) -> int:
         )
         for one in raw.pop("notices", ())
     )
+    guards = replace(config.guards, **raw.pop("guards", {}))
     if "budget_policy_path" in raw:
         path = raw.pop("budget_policy_path")
         raw["runner"] = replace(config.runner, budget_policy_path=path)
-    given = {"endpoint": endpoint, "access": tokens, "notices": told}
+    given = {"guards": guards, "endpoint": endpoint, "access": tokens, "notices": told}
     return run(replace(config, **{**nobody, **raw, **given}))
 
 

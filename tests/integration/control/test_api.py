@@ -335,6 +335,13 @@ async def test_a_wrong_question_gets_a_typed_refusal(shared, path, status, code)
     is_error(answer, code)
 
 
+async def test_an_objective_may_have_a_slash_in_its_name(shared):
+    """One of several of an SLO: the whole name is asked for."""
+    found, answer = await shared.get("/api/v1/slos/shop%2Ftight/history")
+    assert found == 404
+    assert "'shop/tight'" in is_error(answer, "not_found")["message"]
+
+
 async def test_a_wrong_method_gets_a_typed_refusal(shared):
     """405 in the one error shape."""
     status, answer = await shared.post("/api/v1/slos", {})

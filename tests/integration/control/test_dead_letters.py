@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from analysis.decisions.dead_letters import Search
-from analysis.decisions.guard_store import Guarding
+from analysis.decisions.guard_store import Guarding, Release
 from analysis.decisions.guards import GuardLimits
 from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.ledger import Ledger
@@ -135,6 +135,50 @@ def test_guards_hold_a_replay_too(tmp_path, helpers, clock, database_url):
     ledger.guards.release_lock("demo", "bob", "over")
     ledger.outbox.replay(lease.webhook_id, "ada", "x")
     ledger.close()
+
+
+@pytest.fixture
+def guarded(tmp_path, clock, database_url):
+    """A ledger with guards that hold nothing by themselves."""
+    guarding = Guarding(GuardLimits(1, 9, 9, 60.0, 9, 9, 60.0), KillSwitch(tmp_path / "stop"))
+    addressing = Addressing("deployer", "http://127.0.0.1:9/x", "http://127.0.0.1:1", 900.0)
+    ledger = Ledger.open(database_url, clock, addressing, guarding)
+    yield ledger
+    ledger.close()
+
+
+def kept(ledger, decision_id) -> Release:
+    """What the command of a decision leaves in service."""
+    (row,) = ledger.outbox.deliveries(decision_id)
+    data = json.loads(ledger.outbox.letter(row.webhook_id).body)["data"]
+    return Release("demo", data["release"]["service"], data["target"]["digest"])
+
+
+def test_a_command_to_a_release_barred_since_stays_dead(guarded, helpers, clock):
+    """A person found a hole in it after the command had been given up."""
+    helpers.decide(guarded, clock, 1)
+    (lease,) = guarded.outbox.lease_due(clock.wall_unix_nano(), 60, 1).leases
+    guarded.outbox.record([guarded.outbox.dead(lease, None, lease.url, "stopped")])
+    guarded.guards.bar(kept(guarded, lease.decision_id), "bob", "has a hole")
+    with pytest.raises(ConflictError, match="barred: bob: has a hole"):
+        guarded.outbox.replay(lease.webhook_id, "ada", "x")
+    guarded.guards.clear(kept(guarded, lease.decision_id), "bob", "it has none")
+    guarded.outbox.replay(lease.webhook_id, "ada", "x")
+
+
+def test_a_bar_gives_up_what_is_queued_and_leads_there(guarded, helpers, clock):
+    """And is told so; commands of other services stay."""
+    helpers.decide(guarded, clock, 1)
+    helpers.decide(guarded, clock, 2, "home")
+    (mine,) = (one for one in guarded.decisions() if one.service == "playback")
+    guarded.guards.bar(kept(guarded, mine.decision_id), "bob", "has a hole")
+    (row,) = guarded.outbox.deliveries(mine.decision_id)
+    assert (row.state, row.dead_reason) == (DeliveryState.DEAD, "barred by bob: has a hole")
+    assert guarded.decision(mine.decision_id).state is DecisionState.EXPIRED
+    told = [one.detail for one in guarded.events(0, 2**62) if one.kind == "dead_letter"]
+    assert told == [row.dead_reason]
+    (lease,) = guarded.outbox.lease_due(clock.wall_unix_nano(), 60, 9).leases
+    assert lease.lane == "demo/home"
 
 
 def test_letters_are_found_by_state_endpoint_and_time(ledger, refuse, clock):

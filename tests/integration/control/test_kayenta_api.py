@@ -187,6 +187,10 @@ async def test_gates_pages(call, measured):
     )
     assert status == 200
     assert again["score"] == done["result"]["judgeResult"]["score"]
+    # What Deck's editor completes a metric's name from.
+    _, names = await call("GET", "/metadata/metricsService?filter=KAY_&metricsAccountName=any")
+    assert names == [{"name": "kay_errors"}, {"name": "kay_latency"}]
+    assert (await call("GET", "/metadata/metricsService?filter=nothing"))[1] == []
 
 
 async def test_a_config_is_kept_changed_and_forgotten(call):

@@ -63,3 +63,28 @@ def test_budget_is_the_fraction(good, bad, nines, covered):
     )
     assert math.isclose(burn_rate(window, float(budget)), spent, rel_tol=1e-12)
     assert certain_burn_rate(window, float(budget)) <= burn_rate(window, float(budget))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 3), COUNT, COUNT), min_size=1, max_size=20),
+    slices=st.integers(1, 12),
+)
+def test_a_span_is_the_sum_it_was_given(spans, slices):
+    """Whole spans exactly; parts of one between nothing and all of it."""
+    counts = SlicedCounts(5, 1_200 * 5)
+    at, kept = 1_000, []
+    for gap, good, bad in spans:
+        at += gap * slices
+        counts.add_span(at * 5, slices, good, bad)
+        kept.append((at, good, bad))
+        at += slices
+    counts.add(at * 5, 7, 1)
+    for start, good, bad in kept:
+        found = counts.between(start, start + slices).tolist()
+        assert found == [good, bad, slices]
+        part = counts.between(start, start + slices // 2).tolist()
+        assert part[2] == slices // 2
+        assert 0 <= part[0] <= good
+        assert abs(part[1] - bad * (slices // 2) / slices) <= max(1, 1e-9 * bad)
+    assert counts.between(at, at + 1).tolist() == [7, 1, 1]

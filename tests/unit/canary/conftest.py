@@ -38,6 +38,10 @@ class Run:
             traffic or Traffic(12.0, 12.0), release, 3600, np.random.default_rng(seed)
         )
 
+    def blocks(self):
+        """What the seconds bring, without judging them: (time of the look, blocks)."""
+        return self._stream
+
     def second(self):
         now, blocks = next(self._stream)
         t = (now - START) // SECOND - 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.canary.config import (
+    Mode,
+    Statistic,
     default_config_text,
     load_canary_config,
     parse_key,
@@ -160,3 +162,88 @@ def test_keys_name_metric_and_split():
     for wrong in ("a{b=c", "a{b}"):
         with pytest.raises(CanaryConfigError):
             parse_key(wrong)
+
+
+# --- modes ----------------------------------------------------------------------------------
+
+ERRORS = "    - name: http.server.errors\n"
+
+
+def own(metric: str, spec: str = "") -> str:
+    """A rule with one metric; its lines start at line 6."""
+    return f"apiVersion: davylamp/v1\nkind: CanaryRule\nspec:\n{spec}  metrics:\n{ERRORS}{metric}"
+
+
+def test_a_metric_is_sequential_unless_it_says_otherwise():
+    rule = load_canary_config(SHIPPED)
+    assert {m.mode for m in rule.metrics} == {Mode.SEQUENTIAL}
+    exact = load_canary_config(own("      mode: exact\n      point_s: 20\n")).metrics[0]
+    assert (exact.mode, exact.point_s, exact.statistic) == (Mode.EXACT, 20, Statistic.SHARE)
+
+
+def test_the_digest_says_the_mode_and_what_it_reads():
+    sequential = own("      mode: sequential\n")
+    texts = [
+        own(f"      mode: {mode}\n      point_s: {point_s}\n")
+        for mode in ("exact", "kayenta")
+        for point_s in (5, 10)
+    ]
+    digests = {load_canary_config(text).digest() for text in [sequential, *texts]}
+    assert len(digests) == 5
+    # What a sequential metric does not read does not make it another rule.
+    same = [own(""), own("      point_s: 5\n")]
+    assert {load_canary_config(text).digest() for text in [sequential, *same]} == {
+        load_canary_config(sequential).digest()
+    }
+
+
+def test_rules_from_before_there_were_modes_keep_their_digest():
+    known = "e97744b95b6d399cd1bdc9b69a5402a163c11261d8bae21f00316d4e14f2e502"
+    assert load_canary_config(SHIPPED).digest() == known
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "accepted"),
+    [
+        ("mode: bayesian", "mode", "sequential or exact or kayenta"),
+        ("mode: 3", "mode", "sequential or exact or kayenta"),
+        ("point_s: 2.5", "point_s", "a whole number"),
+        ("point_s: 0", "point_s", "a number in [1, 3600]"),
+        ("statistic: p95", "statistic", "share or mean or p50 or p90 or p99"),
+        ("statistic: p50", "statistic", "share for a count"),
+    ],
+)
+def test_a_wrong_mode_is_refused_with_its_line(line, key, accepted):
+    with pytest.raises(CanaryConfigError) as refused:
+        load_canary_config(own(f"      weight: 1\n      {line}\n"))
+    problem = refused.value.problems[0]
+    assert problem.where == f"metrics[http.server.errors].{key}"
+    assert problem.accepted == accepted
+    assert (problem.line, problem.column) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("horizon_s", "point_s"), [(300, 25), (300, 3600), (3600, 1), (10_000_000, 3600)]
+)
+def test_a_mode_that_answers_once_needs_points_enough_and_not_too_many(horizon_s, point_s):
+    """Counted without the 30 s that instances may take to report, and the interval that is open."""
+    spec = f"  horizon_s: {horizon_s}\n"
+    text = f"      point_s: {point_s}\n"
+    load_canary_config(own(text, spec))
+    with pytest.raises(CanaryConfigError, match=r"at least 10 points .* at most 1000") as refused:
+        load_canary_config(own(f"{text}      mode: exact\n", spec))
+    assert refused.value.problems[0].line == 7
+
+
+@pytest.mark.parametrize(("horizon_s", "point_s"), [(300, 24), (1000, 1)])
+def test_the_edges_of_that_are_good(horizon_s, point_s):
+    text = f"      point_s: {point_s}\n      mode: kayenta\n"
+    load_canary_config(own(text, f"  horizon_s: {horizon_s}\n"))
+    with pytest.raises(CanaryConfigError, match="point_s"):
+        load_canary_config(own(text, f"  horizon_s: {horizon_s}\n  warm_up_s: {horizon_s - 40}\n"))
+
+
+def test_durations_have_no_share():
+    text = own("").replace("http.server.errors", "http.server.request.duration")
+    with pytest.raises(CanaryConfigError, match="mean or p50 or p90 or p99 for a histogram"):
+        load_canary_config(f"{text}      statistic: share\n")

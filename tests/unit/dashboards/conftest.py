@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from analysis.canary.config import default_config_text, load_canary_config
+from analysis.canary.config import Mode, default_config_text, load_canary_config
 from analysis.canary.judge import CanaryJudge
 from bench.canary.streams import HEALTHY, START, Release, Traffic, blocks_of_seconds
 from dashboards.answers import looks as looks_answer
@@ -16,9 +18,12 @@ SECOND_NS = 1_000_000_000
 T0_S = 1_790_000_000
 
 
-def judged(release: Release, seconds: int, seed: int = 4):
+SHIPPED = load_canary_config(default_config_text())
+
+
+def judged(release: Release, seconds: int, seed: int = 4, rule=SHIPPED):
     """Looks of a canary as the pages read them, by way of JSON."""
-    judge = CanaryJudge(load_canary_config(default_config_text()), START)
+    judge = CanaryJudge(rule, START)
     rng = np.random.default_rng(seed)
     found = []
     for now, blocks in blocks_of_seconds(Traffic(16.0, 14.0), release, seconds, rng):
@@ -40,6 +45,23 @@ def failed_looks():
 def good_looks():
     """Forty seconds of a good release."""
     return judged(HEALTHY, 40)
+
+
+@pytest.fixture
+def judged_once():
+    """Looks of a good release, all metrics or some of them in a mode that answers once."""
+
+    def make(mode, *names):
+        metrics = tuple(
+            replace(m, mode=Mode(mode), point_s=1) if not names or m.name in names else m
+            for m in SHIPPED.metrics
+        )
+        rule = replace(SHIPPED, metrics=metrics, horizon_s=12.0)
+        looks = judged(HEALTHY, 12, rule=rule)
+        assert looks[-1].final
+        return looks
+
+    return make
 
 
 def service(name="playback", *, errors=0.0, rate=10.0, seen_s=0.0, p99_s=0.2, now=T0_S):

@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.answers.looks import Effect
 from dashboards.figures.base import Message, Span
-from dashboards.figures.evidence import evidence_chart, strongest
+from dashboards.figures.evidence import ONLY_ONCE, evidence_chart, strongest
 from dashboards.figures.forest import forest_chart
 from dashboards.figures.interval import effect_words, interval_chart
 from dashboards.figures.safety import safety_chart
@@ -182,3 +182,32 @@ def test_figures_are_plain_data(failed_looks):
         forest_chart(failed_looks[-1], LIGHT),
     ):
         assert json.loads(json.dumps(chart.figure, allow_nan=False)) == chart.figure
+
+
+@pytest.mark.parametrize("mode", ["exact", "kayenta"])
+def test_what_is_judged_once_is_told_and_not_drawn_as_evidence(judged_once, mode):
+    """A point without a bar for its effect; words instead of a chart where nothing is kept."""
+    looks = judged_once(mode)
+    last = looks[-1]
+    assert {m.one_answer.mode for m in last.metrics} == {mode}
+    assert last.log_e_value is None
+    assert evidence_chart(looks, span(looks), (), LIGHT) is ONLY_ONCE
+    assert safety_chart(looks, span(looks), (), LIGHT) is ONLY_ONCE
+    forest = forest_chart(last, LIGHT)
+    assert {bar for t in forest.figure["data"] for bar in t["error_x"]["array"]} == {0.0}
+    json.dumps(forest.figure, allow_nan=False)
+    told = interval_chart(looks, "http.server.request.duration", span(looks), (), LIGHT)
+    assert isinstance(told, Message)
+    assert f"judged once ({mode})" in told.sentence
+    duration = next(m for m in last.metrics if m.name == "playback.startup.duration")
+    assert arm_words(duration, duration.canary).startswith("p50 ")
+    assert state_words(looks[9].metrics[0].state)[0] == "waiting for its one answer"
+
+
+def test_a_rule_of_both_draws_what_is_judged_at_every_look(judged_once):
+    """The others are in the table."""
+    looks = judged_once("exact", "playback.startup.duration")
+    assert ("playback.startup.duration", "") not in strongest(looks)
+    chart = evidence_chart(looks, span(looks), (), LIGHT)
+    assert "all together" in {t["name"] for t in chart.figure["data"]}
+    assert safety_chart(looks, span(looks), (), LIGHT).figure["data"]

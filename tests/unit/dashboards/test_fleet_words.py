@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from plotly.io.json import to_json_plotly
 
-from dashboards.answers.analysis import Anomaly, Event, Slo
+from dashboards.answers.analysis import Anomaly, CalendarPeriod, Event, Slo
 from dashboards.answers.collector import Operation
 from dashboards.components.events import MAX_EVENTS, chart_markers, listed
 from dashboards.components.headline import headline
@@ -111,9 +113,9 @@ def test_operations_by_impact():
 
 def test_an_overspent_budget_is_never_clipped():
     """It says by how much."""
-    assert budget_words(slo(left=-3.02)) == "overspent by 302 %"
-    assert budget_words(slo(left=0.384)) == "38 %"
-    assert budget_words(slo(left=None)) == "–"
+    assert budget_words(-3.02) == "overspent by 302 %"
+    assert budget_words(0.384) == "38 %"
+    assert budget_words(None) == "–"
 
 
 def test_a_tile_never_says_within_budget_of_a_spent_one():
@@ -154,3 +156,27 @@ def test_charts_are_marked_with_their_services_events():
     ]
     assert [m.glyph for m in chart_markers(events, "playback")] == ["⚖", "↩"]
     assert len(chart_markers(events)) == 3
+
+
+def test_a_calendar_budget_has_both_numbers_each_with_its_label():
+    """Berlin's November: midnight there is 23:00 UTC."""
+    period = CalendarPeriod(1_793_487_600 * 10**9, 1_796_079_600 * 10**9, "Europe/Berlin")
+    shown = to_json_plotly(
+        slo_tiles([replace(slo(left=0.25), projected_remaining_ratio=0.9, calendar=period)])
+    ).replace("\\u002f", "/")
+    for text in (
+        "since 2026-11-01 00:00 Europe/Berlin",
+        "budget left so far",
+        "25 %",
+        "projected to 2026-12-01 00:00 Europe/Berlin",
+        "90 %",
+    ):
+        assert text in shown
+    assert "projected" not in to_json_plotly(slo_tiles([slo()]))
+
+
+def test_a_budget_of_slices_says_what_is_counted():
+    one = replace(slo(left=0.25), projected_remaining_ratio=0.5, slice_s=300.0)
+    shown = to_json_plotly(slo_tiles([one]))
+    for text in ("slices of 5 min over 1 h", "of slices with events", "of all slices", "50 %"):
+        assert text in shown

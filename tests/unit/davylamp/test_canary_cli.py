@@ -55,6 +55,25 @@ def test_the_pages_rule_is_good(tmp_path, capsys):
     assert "http.server.request.duration, checkout.payments" in capsys.readouterr().out
 
 
+def test_the_pages_rule_of_a_mode_is_good():
+    fragment = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+    rule = load_canary_config(f"apiVersion: davylamp/v1\nkind: CanaryRule\n{fragment}")
+    assert [(m.mode, m.point_s, m.statistic) for m in rule.metrics] == [("exact", 30, "p90")]
+
+
+def test_what_is_judged_once_is_said(tmp_path, capsys):
+    """And what Kayenta's error is not part of."""
+    file = tmp_path / "rule.yaml"
+    file.write_text(RULE.replace("weight: 0.5", "weight: 0.5\n      mode: exact"))
+    assert main(["canary", "validate", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "http.server.errors (exact, once, at 1800 s), http.server.request.duration, " in said
+    assert "Kayenta" not in said
+    file.write_text(RULE.replace("weight: 0.5", "weight: 0.5\n      mode: kayenta"))
+    assert main(["canary", "validate", str(file)]) == 0
+    assert "not part of alpha" in capsys.readouterr().out
+
+
 def test_every_problem_of_a_rule_has_its_place(tmp_path, capsys):
     file = tmp_path / "rule.yaml"
     file.write_text(RULE.replace("weight: 0.5", "weight: none").replace("alpha: 0.005", "alpha: 5"))

@@ -41,6 +41,7 @@ def test_a_what_if_reads_as_two_lines_and_a_suggestion():
     def outcome(target, left, alerts):
         return {
             "objective_ratio": target,
+            "budget_projected_remaining_ratio": None,
             "budget_remaining_ratio": left,
             "bad": 3,
             "total": 1_000,

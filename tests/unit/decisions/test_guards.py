@@ -22,7 +22,7 @@ S = 1_000_000_000
 NOW = 1_700_000_000 * S
 LIMITS = GuardLimits(2, 1, 3, 86_400.0, 1, 2, 600.0)
 WISH = Wish(Action.ROLLBACK, "prod", "playback", "bad", "good", looks=5)
-FACTS = GuardFacts(None, {}, {}, frozenset({"good"}), None, ())
+FACTS = GuardFacts(None, None, {}, {}, frozenset({"good"}), None, ())
 
 
 def past(service="playback", digest="other", ago_s=60.0, environment="prod", **changes):
@@ -82,6 +82,11 @@ def test_what_is_outside_a_rule_is_let_through(changes):
 
 def test_too_few_looks_hold_a_command():
     assert guards(replace(WISH, looks=1)) == {Guard.DWELL}
+
+
+def test_a_rollback_to_the_same_release_is_held():
+    """It would change nothing, and bar the release that serves."""
+    assert guards(replace(WISH, digest="good")) == {Guard.SAME_RELEASE}
 
 
 def test_a_promotion_is_held_by_switch_lock_and_bar_only():

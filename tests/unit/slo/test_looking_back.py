@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from fractions import Fraction
 
@@ -23,8 +24,9 @@ from analysis.slo.objectives import (
     Guard,
     Objective,
 )
-from analysis.slo.openslo.sliced_past import SlicedPast, sliced_past
-from analysis.slo.openslo.time_windows import Period
+from analysis.slo.openslo.model import BudgetingMethod
+from analysis.slo.openslo.sliced_past import CountsError, SlicedPast, sliced_past
+from analysis.slo.openslo.time_windows import CalendarWindow, Period
 from analysis.slo.tracker import SloTracker
 
 HOUR_S = 3_600
@@ -151,3 +153,90 @@ def test_an_excluded_outage_costs_nothing_and_pages_nobody():
     assert (row["covered_ratio"], row["data_state"]) == (1.0, "covered")
     found = explained(OBJECTIVE, past, END_S)
     assert [one["to_unix_nano"] for one in found["excluded"]] == [span.end_unix_s * 10**9]
+
+
+def by_day(start):
+    """Days of UTC, from ``start`` on."""
+    return replace(OBJECTIVE, calendar=CalendarWindow(start, "UTC", 1, "d"))
+
+
+def test_a_calendar_is_explained_so_far_and_projected_as_the_running_one():
+    one = by_day(dt.datetime(2027, 1, 1))
+    past = day(outage=(28 * 60, 30, 1))
+    found = explained(one, past, END_S)
+    numbers = {number["name"]: number for number in found["numbers"]}
+    period = one.period(END_S)
+    assert found["to_unix_nano"] == period.end_unix_s * 10**9 > END_S * 10**9
+    assert found["slices"] == found["slices_reported"] == (END_S - period.start_unix_s) // SLICE_S
+    assert numbers["expected_total"]["value"] == 24 * 60 * 100
+    left = numbers["budget_projected_remaining_ratio"]
+    assert (left["value"], left["inserted"]) == (float(1 - Fraction(30, 144)), "1 - 30 / 144")
+    assert found["covered_ratio"] == 1.0
+    tracker = SloTracker(one, SLICE_S, 300)
+    for place, (good, bad) in enumerate(zip(past.counts.good, past.counts.bad, strict=True)):
+        tracker.take(START_S + place * SLICE_S, int(good), int(bad))
+    status = tracker.evaluate(END_S * 10**9)
+    said = status.to_json()
+    assert said["budget_projected_remaining_ratio"] == pytest.approx(left["value"], abs=1e-12)
+    assert said["budget_remaining_ratio"] == pytest.approx(
+        numbers["budget_remaining_ratio"]["value"], abs=1e-12
+    )
+    assert said["period"] == {
+        "kind": "calendar",
+        "time_zone": "UTC",
+        "from_unix_nano": found["from_unix_nano"],
+        "to_unix_nano": found["to_unix_nano"],
+    }
+    assert "so far, 79% of the budget projected to the period's end" in status.summary
+
+
+def test_before_the_first_period_there_is_nothing_to_explain():
+    with pytest.raises(CountsError, match="the first period has not begun"):
+        explained(by_day(dt.datetime(2028, 1, 1)), day(), END_S)
+
+
+TERMS = (
+    {"method": BudgetingMethod.TIMESLICES, "slice_target_ratio": Fraction(95, 100)},
+    {"method": BudgetingMethod.RATIO_TIMESLICES},
+)
+
+
+@pytest.mark.parametrize("terms", TERMS)
+def test_slices_are_explained_as_they_run(terms):
+    """Budget and burn rates of the running objective, and the moment it began to page."""
+    policy = AlertPolicy(Guard(), (BurnWindow("page", 5.0, HOUR_S, 300),))
+    one = replace(OBJECTIVE, target_ratio=0.98, policy=policy, slice_s=300, **terms)
+    past = day(outage=(29 * 60, 40, 20))
+    tracker = SloTracker(one, SLICE_S, 300)
+    began = None
+    for place, (good, bad) in enumerate(zip(past.counts.good, past.counts.bad, strict=True)):
+        tracker.take(START_S + place * SLICE_S, int(good), int(bad))
+        status = tracker.evaluate((START_S + (place + 1) * SLICE_S) * 10**9)
+        if status.firing and began is None:
+            began = START_S + (place + 1) * SLICE_S
+    found = explained(one, past, END_S)
+    numbers = {number["name"]: number["value"] for number in found["numbers"]}
+    assert numbers["slices"] == status.budget.total == 24 * 12
+    assert numbers["error_ratio"] == pytest.approx(status.budget.error_ratio, abs=1e-12)
+    assert numbers["budget_projected_remaining_ratio"] == pytest.approx(
+        status.budget.projected_remaining_ratio, abs=1e-9
+    )
+    (alert,), (burn,) = found["alerts"], status.burns
+    for part, rate in (("long", burn.long_burn), ("short", burn.short_burn)):
+        assert alert[part]["burn_rate"] == pytest.approx(rate, abs=1e-5)
+    outcome = what_if(one, past, DAY, 0.8, END_S)
+    (told,) = outcome["as_it_is"]["alerts"]
+    assert began is not None
+    assert told["from_unix_nano"] == began * 10**9
+    assert outcome["as_it_is"]["total"] == 24 * 12
+    assert outcome["what_if"]["alert_counts"] == {}
+    row = report_row(one, past, DAY, END_S)
+    assert row["budget_remaining_ratio"] == pytest.approx(status.budget.remaining_ratio, abs=1e-9)
+
+
+def test_counts_too_coarse_for_a_slice_say_so():
+    one = replace(OBJECTIVE, slice_s=90, method=BudgetingMethod.RATIO_TIMESLICES)
+    with pytest.raises(CountsError, match="60 s"):
+        explained(one, day(), END_S)
+    assert slices_that_fit(HOUR_S, (), (60, 120), 100, 300) == 60
+    assert slices_that_fit(HOUR_S, (), (120,), 100, 300) is None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from analysis.slo.looking_back import Past
 from analysis.slo.objectives import AlertPolicy, EventSource, Guard, Objective
+from analysis.slo.openslo.model import BudgetingMethod
 from analysis.slo.openslo.sliced_past import sliced_past
 from analysis.slo.openslo.time_windows import Period
 from analysis.slo.spend_ledger import Cause, CauseKind, booked, causes_of
@@ -156,3 +158,19 @@ def test_lines_for_people():
     assert "34.7%        500 bad  chaos: a region went away" in lines[1]
     assert lines[2].split() == ["0.5%", "7", "bad", "nothing", "known"]
     assert "shorter period" in spent(found | {"is_timeline_cut": True})[-1]
+
+
+def test_time_slices_are_booked_as_slices():
+    """Ten minutes in which every other event fails: ten bad slices, or five in shares."""
+    bad = np.where(np.arange(1_440) // 10 == 6, 5, 0)
+    past = Past(sliced_past(START_S, 60, 10 - bad, bad))
+    canary = Cause(CauseKind.CANARY, "c", START_S + 3_600, START_S + 3_900, "d")
+    for terms, whole, part in (
+        ({"method": BudgetingMethod.TIMESLICES, "slice_target_ratio": Fraction(9, 10)}, 10, 5),
+        ({"method": BudgetingMethod.RATIO_TIMESLICES}, 5, 2.5),
+    ):
+        found = booked(replace(OBJECTIVE, slice_s=60, **terms), past, DAY, [canary])
+        assert (found["total"], found["bad"]) == (1_440, whole)
+        assert found["budget_spent_ratio"] == pytest.approx(whole / 14.4)
+        assert found["causes"][0]["bad"] == part
+        assert found["nothing_known"]["bad"] == whole - part

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import re
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -13,6 +16,8 @@ from analysis.slo.burn_rate import burn_rate, evaluate, is_beyond_noise
 from analysis.slo.errors import SloInputError
 from analysis.slo.objectives import Guard, load_objectives, shipped_text
 from analysis.slo.openslo.budgets import DataState
+from analysis.slo.openslo.model import BudgetingMethod
+from analysis.slo.openslo.time_windows import CalendarWindow
 from analysis.slo.sliced_counts import SlicedCounts, WindowSum
 from analysis.slo.tracker import SloState, SloTracker
 
@@ -290,3 +295,137 @@ def test_a_window_longer_than_memory_is_refused():
         counts.window(660, 60)
     with pytest.raises(ValueError, match="whole slices"):
         SlicedCounts(60, 90)
+
+
+def by_hour(start):
+    return replace(HOUR, calendar=CalendarWindow(start, "UTC", 1, "h"))
+
+
+def test_a_new_period_begins_with_its_whole_budget_and_the_alerts_go_on():
+    """The clock strikes in the middle of an outage."""
+    fed = Clocked(objective=by_hour(dt.datetime(2027, 1, 1)))
+    assert fed.now_s % 3600 == 0
+    fed.minutes(50, 100, 0)
+    fed.minutes(10, 50, 50)
+    assert fed.status.budget.total == 0, "nothing of the new hour was counted yet"
+    assert (fed.status.state, fed.status.data) == (SloState.BURNING, DataState.EMPTY)
+    assert "No events in this period: nothing to judge; page: burning" in fed.status.summary
+    fed.minutes(1, 50, 50)
+    assert fed.status.budget.total == 600
+    assert ("page", False) not in fed.edges
+    assert fed.status.budget.remaining_ratio == pytest.approx(1 - 0.5 / 0.01)
+    # The same 300 bad ones, of the 36,000 events that the hour will have.
+    assert fed.status.budget.projected_remaining_ratio == pytest.approx(1 - 300 / 360)
+
+
+def test_before_the_first_period_nothing_is_judged_and_alerts_run():
+    fed = Clocked(objective=by_hour(dt.datetime(2028, 1, 1)))
+    fed.minutes(10, 100, 0)
+    assert fed.status.state is SloState.NO_DATA
+    assert fed.status.summary == "The first period begins at 2028-01-01 00:00:00 UTC."
+    assert fed.status.to_json()["period"] is None
+    fed.minutes(10, 50, 50)
+    assert ("page", True) in fed.edges
+
+
+def by_minute(**terms):
+    """The month's objective by slices of a minute; 95 % of the slice's events must be good."""
+    policy = replace(MONTH.policy, windows=MONTH.policy.windows[:2])
+    return replace(MONTH, policy=policy, slice_s=60, **terms)
+
+
+MINUTES = by_minute(method=BudgetingMethod.TIMESLICES, slice_target_ratio=Fraction(95, 100))
+SHARES = by_minute(method=BudgetingMethod.RATIO_TIMESLICES)
+
+
+def test_a_slice_counts_when_it_is_over_and_not_without_events():
+    fed = Clocked(objective=MINUTES)
+    fed.minutes(8, 96, 4)
+    fed.minutes(1, 0, 0)
+    fed.minutes(1, 94, 6)
+    fed.slice(0, 100)
+    found = fed.status.budget
+    assert (found.good, found.total, found.slices_without_events) == (8, 9, 30 * 1_440 - 9)
+    assert found.remaining_ratio == pytest.approx(1 - 1 / 9 / 0.01)
+    assert found.projected_remaining_ratio == pytest.approx(1 - 1 / (0.01 * 43_200))
+    said = fed.status.to_json()
+    assert said["budgeting_method"] == "Timeslices"
+    assert said["slices"] == {
+        "slice_s": 60,
+        "slice_objective_ratio": 0.95,
+        "without_events": 30 * 1_440 - 9,
+    }
+    assert "8 of 9 slices of 60 s good (88.89%, objective 99.00%)" in fed.status.summary
+    assert "43191 slices without events are not counted" in fed.status.summary
+
+
+def test_slices_burn_by_the_slice_and_not_by_the_event():
+    """4 % of all events fail for hours, yet no slice is below its target."""
+    calm, loud = Clocked(objective=MINUTES), Clocked(objective=MONTH)
+    for fed in (calm, loud):
+        fed.minutes(120, 100, 0)
+        fed.minutes(240, 80, 20 if fed is loud else 4)
+    assert calm.edges == []
+    assert calm.status.budget.remaining_ratio == 1.0
+    assert ("page", True) in loud.edges
+    outage = Clocked(objective=MINUTES)
+    outage.minutes(120, 100, 0)
+    began_s = outage.now_s
+    while not outage.edges and outage.now_s < began_s + 3600:
+        outage.slice(90, 10)
+    # More than 14.4 % of 60 slices: the ninth, told when it is over.
+    assert outage.now_s - began_s == 9 * 60
+    assert "9 of 60 slices failed in 3600 s" in outage.status.summary
+
+
+def test_shares_of_slices_burn_and_events_are_the_evidence():
+    fed = Clocked(objective=SHARES)
+    fed.minutes(120, 100, 0)
+    fed.minutes(60, 80, 20)
+    page = fed.status.burns[0]
+    assert fed.edges == [("page", True)]
+    assert page.long_burn == pytest.approx(20.0)
+    assert (page.long_bad, page.long_total) == (60 * 6 * 20, 60 * 6 * 100)
+    assert fed.status.budget.good == pytest.approx(180 - 12)
+
+
+def test_an_alert_of_slices_goes_on_at_the_turn_of_a_period():
+    calendar = CalendarWindow(dt.datetime(2027, 1, 1), "UTC", 1, "d")
+    fed = Clocked(objective=replace(MINUTES, calendar=calendar))
+    fed.minutes(16 * 60 - 30, 100, 0)
+    fed.minutes(30, 0, 100)
+    assert fed.now_s % 86_400 == 0
+    assert fed.status.firing == {"page"}
+    fed.minutes(10, 0, 100)
+    assert fed.status.budget.total == 10
+    assert fed.edges == [("page", True)]
+    assert fed.status.burns[0].long_total == 60
+
+
+def test_policies_ask_a_calendar_about_the_budget_of_its_whole_period():
+    """A failure in the first minute is not the day's budget; none is used up after its period."""
+    calendar = CalendarWindow(dt.datetime(2027, 1, 1, 8), "UTC", 1, "d")
+    fed = Clocked(objective=replace(HOUR, window_s=86_400, calendar=calendar))
+    fed.slice(99, 1)
+    fed.minutes(1, 100, 0)
+    assert fed.status.budget.remaining_ratio == pytest.approx(1 - 1 / 7)
+    view = fed.tracker.view()
+    assert view.remaining_ratio == pytest.approx(1 - 1 / 8_640)
+    assert view.spent_ratio(7_200) == pytest.approx(1 / 8_640)
+    fed.minutes(60, 100, 0)
+    found = fed.tracker.view().forecast(0.9)
+    assert found is not None
+    assert found.exhausts_s is None
+    fed.minutes(20, 80, 20)
+    found = fed.tracker.view().forecast(0.9)
+    assert found is not None
+    # 2,400 of 86,400 / 10 events allowed are spent, and 2,400 of the 40 minutes it goes by.
+    assert found.exhausts_s == pytest.approx((8_640 - 2_401) / 2_400 * 40 * 60, rel=1e-6)
+
+
+def test_policies_ask_about_slices_what_slices_spent():
+    fed = Clocked(objective=MINUTES)
+    fed.minutes(98, 100, 0)
+    fed.minutes(2, 0, 100)
+    assert fed.tracker.view().spent_ratio(60) == pytest.approx(1 / (100 * 0.01))
+    assert fed.tracker.view().spent_ratio(3_600) == pytest.approx(2 / (100 * 0.01))

@@ -1,0 +1,1 @@
+"""Changes that loosen what guards a command: one person proposes, another approves."""
