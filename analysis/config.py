@@ -131,15 +131,6 @@ class AnalysisConfig:
         return tuple(Route(one.lanes, one.endpoint_id, one.url) for one in self.endpoints)
 
     @property
-    def secret_files(self) -> SecretFiles:
-        """How secret files are opened."""
-        return SecretFiles(
-            Path(self.secret_key_file) if self.secret_key_file else None,
-            self.environment_secret_key,
-            must_be_encrypted=self.secrets_must_be_encrypted,
-        )
-
-    @property
     def guarded(self) -> GuardedSettings:
         """How far commands go. Raises ValueError."""
         fallback = _destination(self.endpoint, ("*/*",))
@@ -157,6 +148,15 @@ class AnalysisConfig:
         """For the ledger."""
         watch = SettingsWatch(self.guarded, is_required=self.guards.two_persons)
         return Guarding(self.guards.limits, KillSwitch(self.guards.kill_switch_file), watch)
+
+    @property
+    def secret_files(self) -> SecretFiles:
+        """How secret files are opened."""
+        return SecretFiles(
+            Path(self.secret_key_file) if self.secret_key_file else None,
+            self.environment_secret_key,
+            must_be_encrypted=self.secrets_must_be_encrypted,
+        )
 
     @property
     def modes(self) -> Modes:

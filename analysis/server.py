@@ -98,16 +98,9 @@ async def _serve(
     config: AnalysisConfig, rules: Rules, listener: socket.socket, clock: Clock
 ) -> int:
     url = base_url(config.host, listener.getsockname()[1])
-    addressing = Addressing(
-        endpoint_id=config.endpoint.endpoint_id,
-        url=config.endpoint.url,
-        analysis_url=url,
-        decision_lifetime_s=config.decision_lifetime_s,
-        routes=config.routes,
-    )
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    with contextlib.closing(_open(config, clock, addressing)) as ledger:
+    with contextlib.closing(_open(config, clock, url)) as ledger:
         registry.register(LedgerMetrics(ledger))
         rng = np.random.default_rng()
         access = AccessDesk(config.access, clock)
@@ -261,8 +254,15 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _open(config: AnalysisConfig, clock: Clock, addressing: Addressing) -> Ledger:
+def _open(config: AnalysisConfig, clock: Clock, url: str) -> Ledger:
     """The ledger; settings that nobody approved are told. Raises StartError."""
+    addressing = Addressing(
+        endpoint_id=config.endpoint.endpoint_id,
+        url=config.endpoint.url,
+        analysis_url=url,
+        decision_lifetime_s=config.decision_lifetime_s,
+        routes=config.routes,
+    )
     ledger = Ledger.open(config.database_url, clock, addressing, config.guarding())
     try:
         held = ledger.guards.begin()

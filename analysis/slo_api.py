@@ -23,6 +23,8 @@ from analysis.reading.errors import ReadingError
 from analysis.reading.steps import SECOND_NS
 from analysis.runner.objective_past import MANY_SLICES, MAX_SLICES, STEPS_S, read_past
 from analysis.slo import period_report
+from analysis.slo.composite_past import explained_together, report_row_together
+from analysis.slo.composites import Composite, composites_of
 from analysis.slo.correction_book import excluded_spans
 from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
 from analysis.slo.objectives import Objective
@@ -52,10 +54,14 @@ class Looker:
     ) -> None:
         self.desk = desk
         self.objectives = {one.name: one for one in objectives}
+        self.composites = {one.objective.name: one for one in composites_of(objectives)}
         self._client = client
 
     def named(self, name: str) -> Objective:
-        """Raises UnknownRecordError."""
+        """Raises UnknownRecordError, and BadRequestError for a composite."""
+        if name in self.composites:
+            members = ", ".join(one.name for one in self.composites[name].members)
+            raise BadRequestError(f"{name} is a composite", accepted=f"one of {members}")
         try:
             return self.objectives[name]
         except KeyError:
@@ -101,6 +107,10 @@ class Looker:
         now = self.desk.clock.wall_unix_nano() + 1
         return self.desk.ledger.events(since, now, MAX_LINES, KINDS)
 
+    async def pasts(self, composite: Composite, now_unix_s: int) -> list[Past]:
+        """That of each member's current period. Raises AnalysisError."""
+        return [await self.past(one, _current(one, now_unix_s)) for one in composite.members]
+
     async def answer(
         self, request: Request, read: Callable[[], Awaitable[Callable[[], Any]]]
     ) -> Response:
@@ -132,7 +142,11 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
         """Every number with its inputs, window, formula and what stands in it."""
 
         async def read() -> Callable[[], Any]:
-            objective, now = looker.named(name), looker.now_unix_s()
+            now, together = looker.now_unix_s(), looker.composites.get(name)
+            if together is not None:
+                pasts = await looker.pasts(together, now)
+                return lambda: explained_together(together, pasts, now)
+            objective = looker.named(name)
             past = await looker.past(objective, _current(objective, now))
             return lambda: explained(objective, past, now)
 
@@ -211,9 +225,16 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
                 (objective, await looker.past(objective, period))
                 for objective in looker.objectives.values()
             ]
-            return lambda: period_report.as_json(
-                period, [report_row(objective, past, period, now) for objective, past in pasts]
-            )
+            by_name = {objective.name: past for objective, past in pasts}
+
+            def compute() -> dict[str, Any]:
+                rows = [report_row(objective, past, period, now) for objective, past in pasts]
+                for one in looker.composites.values():
+                    own = [by_name[member.name] for member in one.members]
+                    rows.append(report_row_together(one, own, period, now))
+                return period_report.as_json(period, rows)
+
+            return compute
 
         return await looker.answer(request, read)
 

@@ -137,6 +137,8 @@ def _period(options: argparse.Namespace, target: str | None = None) -> str:
 
 def explained(found: Mapping[str, Any]) -> list[str]:
     """Lines for people."""
+    if found.get("members"):
+        return _together(found)
     inputs = found["inputs"]
     lines = [
         f"{found['display_name'] or found['name']}: at least {found['objective_ratio']:.3%} good",
@@ -165,6 +167,20 @@ def explained(found: Mapping[str, Any]) -> list[str]:
             f"    over {part['window_s']} s: burn {_value(part['burn_rate'])} = {part['inserted']}"
             for part in (alert["long"], alert["short"])
         ]
+    return lines
+
+
+def _together(found: Mapping[str, Any]) -> list[str]:
+    """A composite: how its budget comes from its members', then each of them."""
+    members = found["members"]
+    name = found["display_name"] or found["name"]
+    lines = [f"{name}: one budget of {len(members)} objectives ({found['data_state']})"]
+    lines += [
+        f"  {one['name']} = {_value(one['value'])} = {one['formula']} = {one['inserted']}"
+        for one in found["numbers"]
+    ]
+    for member in members:
+        lines += ["", *explained(member)]
     return lines
 
 

@@ -51,6 +51,7 @@ SEVERITIES: Final = {
     "dead_letter": Severity.CRITICAL,
     "unconfirmed": Severity.CRITICAL,
     "confirmed": Severity.INFO,
+    "not_recovered": Severity.CRITICAL,
     "slo_page": Severity.CRITICAL,
     "slo_ticket": Severity.WARNING,
 }

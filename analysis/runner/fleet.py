@@ -28,6 +28,7 @@ from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
 from analysis.runner.feedback import Feedback
 from analysis.runner.older_past import OlderPast, coarse_step_s
+from analysis.runner.recoveries import Recoveries
 from analysis.slo.budget_policy import (
     PolicyAction,
     PolicyBook,
@@ -35,6 +36,7 @@ from analysis.slo.budget_policy import (
     StepState,
     Watched,
 )
+from analysis.slo.composites import composite_statuses, composites_of
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.time_windows import Period
@@ -80,6 +82,7 @@ class Fleet:
         self._signals = signals.signals
         self._watch = AnomalyWatch(signals, float(config.fleet_step_s))
         self._objectives = tuple(objectives)
+        self._composites = composites_of(self._objectives)
         self._trackers: list[SloTracker] = []
         self._anomalous: set[str] = set()
         self._questions: list[_Question] = []
@@ -94,6 +97,7 @@ class Fleet:
         self._policies = PolicyBook(())
         self._policy_states: tuple[StepState, ...] = ()
         self._frozen: frozenset[str] = frozenset()
+        self._recoveries = Recoveries(ledger)
         self.is_caught_up = False
 
     async def start(self) -> None:
@@ -233,6 +237,7 @@ class Fleet:
             tracker.evaluate(now, excluded)
             for tracker, excluded in zip(self._trackers, spans, strict=True)
         ]
+        slos += composite_statuses(self._composites, slos)
         self._feedback.fleet(slos, self._watch.series)
         with_points = now >= self._point_due_unix_nano
         if with_points:
@@ -249,6 +254,8 @@ class Fleet:
         calm = {one.objective.name: one.summary for one in slos}
         news = self._alerts.take(firing, silences, now, calm)
         await asyncio.to_thread(self._store, slos, news, edges, with_points=with_points)
+        views = [one.view() for one in self._trackers]
+        await asyncio.to_thread(self._recoveries.look, views, now)
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))

@@ -144,8 +144,8 @@ def what_if(
         "name": objective.name,
         "from_unix_nano": period.start_unix_s * 1_000_000_000,
         "to_unix_nano": period.end_unix_s * 1_000_000_000,
-        "as_it_is": _outcome(objective, past, period, now_unix_s),
-        "what_if": _outcome(changed, past, period, now_unix_s),
+        "as_it_is": outcome_of(objective, past, period, now_unix_s),
+        "what_if": outcome_of(changed, past, period, now_unix_s),
         "suggested_objective_ratio": suggested(objective, past, period, now_unix_s),
     }
 
@@ -155,7 +155,7 @@ def suggested(objective: Objective, past: Past, period: Period, now_unix_s: int)
     nobody; None when there is none, or too little was seen to say.
     """
     for target in reversed(LADDER):
-        outcome = _outcome(replace(objective, target_ratio=target), past, period, now_unix_s)
+        outcome = outcome_of(replace(objective, target_ratio=target), past, period, now_unix_s)
         remaining = outcome["budget_remaining_ratio"]
         if outcome["data_state"] != "covered" or remaining is None:
             return None
@@ -170,11 +170,12 @@ def report_row(objective: Objective, past: Past, period: Period, now_unix_s: int
         "name": objective.name,
         "display_name": objective.display_name,
         "service": objective.service,
-        **_outcome(objective, past, period, now_unix_s),
+        **outcome_of(objective, past, period, now_unix_s),
     }
 
 
-def _outcome(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
+def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
+    """Budget and alerts of one objective in one period."""
     found = _budget(objective, past, period, now_unix_s)
     alerts = list(_alerts(objective, past, period))
     counts: dict[str, int] = {}

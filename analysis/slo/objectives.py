@@ -1,7 +1,7 @@
 """The objectives that run: OpenSLO v1 files in, checked frozen objects out.
 
 Files are read and judged by ``analysis.slo.openslo`` under the strict profile. What OpenSLO allows
-and is not watched here (composites, metric sources of other types) is refused by name, so
+and is not watched here (metric sources of other types, say) is refused by name, so
 that nothing in a file is silently without effect.
 
 An alert policy holds one condition with one window, the long one; its short window is a twelfth of
@@ -90,6 +90,15 @@ class EventSource:
 
 
 @dataclass(frozen=True, slots=True)
+class CompositePart:
+    """The composite that an objective is part of, and its weight in the budget of all."""
+
+    composite: str
+    display_name: str
+    weight: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """One SLO: at least ``target_ratio`` of the ``total`` events are ``good``, over the window.
 
@@ -108,6 +117,7 @@ class Objective:
     method: BudgetingMethod = BudgetingMethod.OCCURRENCES
     slice_s: int | None = None
     slice_target_ratio: Fraction | None = None
+    part: CompositePart | None = None
 
     def period(self, at_unix_s: int) -> Period | None:
         """What the budget of this moment is of; ``None`` before the first period of a calendar.
@@ -180,12 +190,15 @@ def load_objectives(files: Mapping[str, str]) -> tuple[Objective, ...]:
 
 
 def _objectives(slo: model.Slo) -> tuple[Objective, ...]:
-    """Each target of an SLO is watched under a name of its own, ``slo/target``."""
+    """Each target of an SLO is watched under a name of its own, ``slo/target``.
+
+    Those with indicators of their own are a composite (``composites``), under the SLO's name.
+    """
     if len(slo.objectives) == 1:
         return (_objective(slo, 0),)
-    if slo.is_composite:
-        where = f"SLO {slo.name}: spec.objectives"
-        raise SloFileError(where, "indicators of their own (a composite)", "one indicator for all")
+    if slo.is_composite and slo.method is BudgetingMethod.TIMESLICES:
+        where = f"SLO {slo.name}: spec.budgetingMethod of a composite"
+        raise SloFileError(where, str(slo.method), "Occurrences or RatioTimeslices")
     found = tuple(_named(slo, number) for number in range(len(slo.objectives)))
     names = [one.name for one in found]
     if len(set(names)) != len(names):
@@ -200,8 +213,10 @@ def _named(slo: model.Slo, number: int) -> Objective:
         where = f"SLO {slo.name}: spec.objectives[{number}].displayName"
         raise SloFileError(where, f"{len(own)} characters", f"at most {DISPLAY_NAME_CHARS_MAX}")
     one = _objective(slo, number)
+    weight = slo.objectives[number].weight
     return replace(
         one,
+        part=CompositePart(slo.name, slo.display_name, weight) if slo.is_composite else None,
         name=f"{slo.name}/{own or number}",
         display_name=f"{slo.display_name}: {own or f'{one.target_ratio:.4%}'}",
     )

@@ -52,6 +52,11 @@ class RunningCounts:
         return self._counts.end_unix_s
 
     @property
+    def events(self) -> SlicedCounts:
+        """The events themselves, whatever the budget counts."""
+        return self._counts
+
+    @property
     def unit_s(self) -> int:
         """Length of what is counted: of a time slice, or of the slices taken."""
         return self._objective.slice_s or self._counts.slice_s

@@ -36,6 +36,15 @@ class SloState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberShare:
+    """Of a composite: what a member used of its own budget; ``scale``: of the composite's then."""
+
+    name: str
+    scale: float
+    budget_used_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SloStatus:
     """One evaluation."""
 
@@ -46,6 +55,7 @@ class SloStatus:
     burns: tuple[BurnState, ...]
     evaluated_unix_nano: int
     summary: str
+    members: tuple[MemberShare, ...] = ()
 
     @property
     def firing(self) -> frozenset[str]:
@@ -80,6 +90,10 @@ class SloStatus:
             "period": self._period_json(),
             "budgeting_method": str(self.objective.method),
             "slices": self._slices_json(),
+            "members": [
+                {"name": one.name, "scale": one.scale, "budget_used_ratio": one.budget_used_ratio}
+                for one in self.members
+            ],
         }
 
     def _slices_json(self) -> dict[str, Any] | None:

@@ -1,4 +1,7 @@
-"""Remote-written series as PromQL asks for them: by label, then by number, then their samples."""
+"""Remote-written series as PromQL asks for them: by label, then by number, then their samples.
+
+Labels are looked up in memory; with more series than are kept there, in the store's own index.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from collector.promql.errors import TooManySamples
 from collector.promql.labels import NAME, Labels
 from collector.promql.limits import Meter
 from collector.promql.matchers import EQUAL, Matcher, matching
+from collector.promql.sample_series import MAX_INDEXED_SERIES, Found, SampleSeries, labelled
 from collector.promql.series import Floats, Ints
 from collector.samples.decimals import from_decimals
+from collector.store.bind import Parameter
 from collector.store.engine import Store
 from collector.store.points import integers, text
 
@@ -31,46 +36,61 @@ _OF_METRIC: Final = (
 
 
 class SampleSource:
-    """Thread-safe: asks the store anew each time."""
+    """Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, max_indexed_series: int = MAX_INDEXED_SERIES) -> None:
         self._store = store
+        self._series = SampleSeries(store, max_indexed_series)
 
     def points(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
     ) -> list[Points]:
         """Series that meet all conditions with their samples in [start, end], by rising times."""
-        labels = self._candidates(matchers, start_ms, end_ms, meter)
-        if not labels:
+        found = self._series.find(matchers, meter.limits.max_series)
+        if found is None:
+            found = self._candidates(matchers, start_ms, end_ms)
+            meter.series(len(found.labels))
+        if not found.labels:
             return []
         limit = meter.limits.max_samples
         table = self._store.query(
-            """
+            f"""
             SELECT series_id, time_unix_ms AS time, mantissa, exponent FROM samples
-            WHERE metric_id IN {metrics:Array(UInt32)} AND series_id IN {ids:Array(UInt32)}
-              AND time_unix_ms >= {from:Int64} AND time_unix_ms <= {to:Int64}
-            LIMIT {limit:UInt32}
-            """,
-            {
-                "metrics": sorted({metric for metric, _ in labels.values()}),
-                "ids": list(labels),
-                "from": start_ms,
-                "to": end_ms,
-                "limit": min(limit, 2**31) + 1,
-            },
+            WHERE {_of(found)}
+              AND time_unix_ms >= {{from:Int64}} AND time_unix_ms <= {{to:Int64}}
+            LIMIT {{limit:UInt32}}
+            """,  # noqa: S608 - constant text, values are bound
+            {**_bound(found, start_ms, end_ms), "limit": min(limit, 2**31) + 1},
         )
         if table.num_rows > limit:
             raise TooManySamples(
                 "query processing would load too many samples into memory in query execution"
             )
         meter.hold(table.num_rows)
-        return _by_series(table, {number: found for number, (_, found) in labels.items()})
+        return _by_series(table, found.labels)
 
     def label_sets(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
     ) -> list[Labels]:
         """Label sets of the series that meet all conditions and have a sample in [start, end]."""
-        return [found for _, found in self._candidates(matchers, start_ms, end_ms, meter).values()]
+        found = self._series.find(matchers, meter.limits.max_series)
+        if found is None:
+            found = self._candidates(matchers, start_ms, end_ms)
+            meter.series(len(found.labels))
+            return list(found.labels.values())
+        if not found.labels:
+            return []
+        table = self._store.query(
+            f"""
+            SELECT DISTINCT series_id FROM samples
+            WHERE {_of(found)}
+              AND time_unix_ms >= {{from:Int64}} AND time_unix_ms <= {{to:Int64}}
+            """,  # noqa: S608 - constant text, values are bound
+            _bound(found, start_ms, end_ms),
+        )
+        # A series may have come between the two questions.
+        numbers = [n for n in table["series_id"].to_pylist() if n in found.labels]
+        return [found.labels[number] for number in numbers]
 
     def metric_names(self, start_ms: int, end_ms: int) -> list[str]:
         """Metrics with a sample in [start, end]."""
@@ -87,10 +107,8 @@ class SampleSource:
         )
         return [text(row["metric_name"]) for row in table.to_pylist()]
 
-    def _candidates(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
-    ) -> dict[int, tuple[int, Labels]]:
-        """Series number -> metric number and labels."""
+    def _candidates(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Found:
+        """As the memory says it, but of series with a sample in [start, end] only."""
         # Equality narrows down in the index; whatever else is asked is decided on the labels.
         equal = [m for m in matchers if m.operator == EQUAL and m.value]
         conditions = " AND ".join(map(_HAS_LABEL.format, range(len(equal))))
@@ -112,14 +130,24 @@ class SampleSource:
             """,  # noqa: S608 - constant text, values are bound
             bound,
         )
-        rows = table.to_pylist()
-        labels: list[Labels] = [
-            tuple(sorted(zip(map(text, row["names"]), map(text, row["label_values"]), strict=True)))
-            for row in rows
-        ]
-        kept = matching(labels, matchers)
-        meter.series(len(kept))
-        return {int(rows[i]["series_id"]): (int(rows[i]["metric_id"]), labels[i]) for i in kept}
+        rows = list(labelled(table))
+        kept = [rows[i] for i in matching([labels for _, _, labels in rows], matchers)]
+        return Found(
+            {number: labels for number, _, labels in kept},
+            sorted({metric for _, metric, _ in kept}),
+            is_whole=False,
+        )
+
+
+def _of(found: Found) -> str:
+    if found.is_whole:
+        return "metric_id IN {metrics:Array(UInt32)}"
+    return "metric_id IN {metrics:Array(UInt32)} AND series_id IN {ids:Array(UInt32)}"
+
+
+def _bound(found: Found, start_ms: int, end_ms: int) -> dict[str, Parameter]:
+    ids = {} if found.is_whole else {"ids": list(found.labels)}
+    return {"metrics": found.metrics, "from": start_ms, "to": end_ms, **ids}
 
 
 def _in_metric(index: int | None) -> str:
@@ -128,9 +156,22 @@ def _in_metric(index: int | None) -> str:
     return _OF_METRIC.format(index)
 
 
+def _order(series: Ints, times: Ints) -> Ints:
+    """By series, then by time.
+
+    Each part of the store comes sorted, which a sort by one key makes use of.
+    """
+    span = int(times.max() - times.min()) + 1
+    if (int(series.max()) + 1) * span >= 2**63:
+        return np.lexsort((times, series)).astype(np.int64)
+    return np.argsort(series * span + (times - times.min()), kind="stable").astype(np.int64)
+
+
 def _by_series(table: pa.Table, labels: dict[int, Labels]) -> list[Points]:
+    if not table.num_rows:
+        return []
     series, times = integers(table["series_id"]), integers(table["time"])
-    order = np.lexsort((times, series))
+    order = _order(series, times)
     series, times = series[order], times[order]
     values = from_decimals(integers(table["mantissa"])[order], integers(table["exponent"])[order])
     # A late sample may have come twice before its series was known to have it.
@@ -138,8 +179,11 @@ def _by_series(table: pa.Table, labels: dict[int, Labels]) -> list[Points]:
     series, times, values = series[is_new], times[is_new], values[is_new]
     starts = np.flatnonzero(np.concatenate(([True], series[1:] != series[:-1])))
     ends = np.append(starts[1:], len(series))
+    # A series may have come between the two questions.
     return [
-        (labels[int(series[a])], times[a:b], values[a:b])
-        for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
-        if b > a
+        (labels[number], times[a:b], values[a:b])
+        for number, a, b in zip(
+            series[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
+        )
+        if number in labels
     ]

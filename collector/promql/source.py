@@ -131,7 +131,7 @@ class StoreSource:
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, meter: Meter
     ) -> list[_Chosen]:
         """Stored series with a wanted name that meet the other conditions."""
-        names = _wanted_names(self.index.families(start_ms, end_ms), matchers)
+        names = _wanted_names(self.index.all_families(), matchers)
         series = self.index.series(names, start_ms, end_ms, limit=meter.limits.max_series)
         meter.series(len(series))
         # The bound is no attribute of the stored series: it is looked at when buckets are made.

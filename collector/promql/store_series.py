@@ -24,6 +24,10 @@ __all__ = ["NUMBERS", "Family", "KnownSeries", "SeriesIndex"]
 #: Series kept in memory, about 1 KB each.
 MAX_KNOWN_SERIES: Final = 50_000
 _MS: Final = 1_000_000
+#: The end of the store's time.
+MAX_UNIX_MS: Final = (2**63 - 1) // _MS
+#: Where OTLP points come into the store.
+POINTS_LANDING: Final = "otlp_metrics_in"
 NUMBERS: Final = frozenset({"gauge", "sum"})
 
 
@@ -83,6 +87,19 @@ class SeriesIndex:
         self._size = size
         self._lock = threading.Lock()
         self._known: OrderedDict[int, KnownSeries] = OrderedDict()
+        self._families: tuple[int, list[Family]] = (-1, [])
+
+    def all_families(self) -> list[Family]:
+        """Metrics with a series, whenever heard; asked anew only after points came in."""
+        # Read first: what comes in while the store is asked is looked at next time.
+        inserts = self._store.inserts(POINTS_LANDING)
+        with self._lock:
+            seen, families = self._families
+        if seen != inserts:
+            families = self.families(-MAX_UNIX_MS, MAX_UNIX_MS)
+            with self._lock:
+                self._families = max(self._families, (inserts, families), key=lambda pair: pair[0])
+        return families
 
     def families(self, start_ms: int, end_ms: int) -> list[Family]:
         """Metrics with a series heard in [start, end], in order of their names."""

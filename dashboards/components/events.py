@@ -26,6 +26,8 @@ GLYPHS: Final[Mapping[str, str]] = {
     "acknowledged": "☑",
     "completed": "↩",
     "confirmed": "✔",
+    "recovered": "♥",
+    "not_recovered": "?",
     "expired": "⌛",
     "unconfirmed": "?",
     "anomaly": "≋",
@@ -40,7 +42,10 @@ GLYPHS: Final[Mapping[str, str]] = {
 }
 #: Kinds worth a line on a chart; the others stand in the rail only.
 _ON_CHARTS: Final = frozenset(
-    {"canary_declared", "verdict", "completed", "confirmed", "anomaly", "slo_page", "slo_ticket"}
+    {
+        *("canary_declared", "verdict", "completed", "confirmed", "recovered"),
+        *("anomaly", "slo_page", "slo_ticket"),
+    }
 )
 NO_EVENTS: Final = Message(
     "Nothing happened in this window.",

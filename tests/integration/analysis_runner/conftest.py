@@ -285,9 +285,9 @@ class Stage:
         self.runner: Runner | None = None
         self.client: CollectorClient | None = None
 
-    async def new_runner(self, policy_path: str = "") -> Runner:
+    async def new_runner(self, policy_path: str = "", objectives_path: str = "") -> Runner:
         """A runner as a fresh process would make it: it knows what the ledger knows."""
-        config = replace(RUNNER, budget_policy_path=policy_path)
+        config = replace(RUNNER, budget_policy_path=policy_path, objectives_path=objectives_path)
         if self.client is not None:
             await self.client.close()
         self.client = CollectorClient(self.collector.url, RUNNER.reading)
