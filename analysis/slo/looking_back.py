@@ -183,6 +183,7 @@ def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int
         counts[alert.severity] = counts.get(alert.severity, 0) + 1
     return {
         "objective_ratio": objective.target_ratio,
+        "budgeting_method": str(objective.method),
         "total": found.counted,
         "bad": number_of(found.bad),
         "sli_ratio": optional_float(found.sli_ratio),
