@@ -186,6 +186,7 @@ def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int
     return {
         "objective_ratio": objective.target_ratio,
         "window_s": objective.window_s,
+        "budgeting_method": str(objective.method),
         "total": found.counted,
         "bad": number_of(found.bad),
         "sli_ratio": optional_float(found.sli_ratio),
