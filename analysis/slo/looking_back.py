@@ -176,7 +176,7 @@ def report_row(objective: Objective, past: Past, period: Period, now_unix_s: int
 
 def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
     """Budget and alerts of one objective in one period."""
-    found = _budget(objective, past, period, now_unix_s)
+    found = _budget(objective, past, _in_slices(objective, period), now_unix_s)
     alerts = list(_alerts(objective, past, period))
     counts: dict[str, int] = {}
     for alert in alerts:
@@ -196,6 +196,15 @@ def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int
         "alert_counts": counts,
         "alerts": [alert.to_json() for alert in alerts[:MAX_TOLD]],
     }
+
+
+def _in_slices(objective: Objective, period: Period) -> Period:
+    """Any period in the time slices that run, which follow the clock; not a calendar's own."""
+    slice_s = objective.slice_s
+    if slice_s is None or period == objective.period(period.start_unix_s):
+        return period
+    end = -(-period.end_unix_s // slice_s) * slice_s
+    return Period(period.start_unix_s // slice_s * slice_s, end)
 
 
 def _alerts(objective: Objective, past: Past, period: Period) -> Iterator[Alert]:

@@ -291,7 +291,7 @@ def test_decisions_follow_the_documented_moves():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_decisions_follow_the_documented_moves_for_long():
     """500 runs of 50 steps."""
     run(500)

@@ -337,7 +337,7 @@ def test_no_order_of_events_gets_past_the_limits():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_no_order_of_events_gets_past_the_limits_for_long():
     """500 runs of 50 steps."""
     run(500)

@@ -346,7 +346,7 @@ def test_the_outbox_is_its_model():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_outbox_is_its_model_for_long():
     """500 runs of 50 steps."""
     run(500)
