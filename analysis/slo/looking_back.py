@@ -136,10 +136,12 @@ def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, An
 
 
 def what_if(
-    objective: Objective, past: Past, period: Period, target_ratio: float, now_unix_s: int
+    objective: Objective, past: Past, period: Period, changed: Objective, now_unix_s: int
 ) -> dict[str, Any]:
-    """The alerts and the budget the objective had in the period, and would have had."""
-    changed = replace(objective, target_ratio=target_ratio)
+    """The alerts and the budget the objective had in the period, and would have had.
+
+    ``changed``: the same under other terms (``other_terms.under``).
+    """
     return {
         "name": objective.name,
         "from_unix_nano": period.start_unix_s * 1_000_000_000,
@@ -183,6 +185,7 @@ def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int
         counts[alert.severity] = counts.get(alert.severity, 0) + 1
     return {
         "objective_ratio": objective.target_ratio,
+        "window_s": objective.window_s,
         "budgeting_method": str(objective.method),
         "total": found.counted,
         "bad": number_of(found.bad),
