@@ -97,6 +97,7 @@ def asked(stage, tmp_path):
             metrics,
             access=access,
             secret_files=(),
+            files=shipped.secret_files,
             is_alive=lambda: True,
         )
         app = FastAPI()
