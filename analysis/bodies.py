@@ -22,6 +22,9 @@ ShortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 Label = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+# Lines of words; PostgreSQL keeps no NUL.
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^[^\x00]+$")]
+Detail = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")]
 UnixNano = Annotated[int, Field(gt=0, le=LATEST_UNIX_NANO)]
 
 
@@ -97,7 +100,7 @@ class StatusBody(_Strict):
 
     status: Literal["acknowledged", "completed"]
     unix_nano: UnixNano
-    detail: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    detail: Detail = ""
 
 
 class OnceBody(_Strict):
@@ -120,7 +123,7 @@ class CorrectionBody(_Strict):
     """POST /api/v1/slo-corrections. No ``objectives``: all of them."""
 
     who: Label
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    reason: Words
     category: ShortName = "maintenance"
     objectives: Annotated[list[Label], Field(max_length=500)] = []
     once: OnceBody | None = None
@@ -131,7 +134,7 @@ class OverrideBody(_Strict):
     """POST /api/v1/slo-policies/overrides; ``step`` is ``<policy>/<step>``."""
 
     who: Label
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    reason: Words
     step: Label
     objective: Label = "*"
     expires_unix_nano: UnixNano
@@ -154,7 +157,7 @@ class WithdrawalBody(_Strict):
     """POST /api/v1/slo-corrections/{correction_id}/withdraw."""
 
     who: Label
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    reason: Words
 
 
 def read_declaration(raw: bytes) -> Declaration:

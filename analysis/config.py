@@ -15,7 +15,7 @@ from analysis.decisions.kill_switch import KillSwitch
 from analysis.decisions.policy import MODES, Mode, Modes
 from analysis.decisions.settings_store import SettingsWatch
 from analysis.errors import StartError
-from analysis.notices.formats import SEVERITIES
+from analysis.notices.formats import PAGERS, PROPOSALS, SEVERITIES
 from analysis.proposals.policy import TwoPersons
 from analysis.runner.config import RunnerConfig
 from analysis.webhooks.addresses import parse_networks
@@ -227,9 +227,10 @@ def _destination(endpoint: EndpointConfig, lanes: tuple[str, ...]) -> Destinatio
 def _check_notice(told: NoticeConfig) -> None:
     where = f"[[analysis.notices]] {told.endpoint_id!r}:"
     _check_endpoint(where, told)
-    unknown = [kind for kind in told.kinds if kind not in SEVERITIES]
-    if unknown or not told.kinds:
-        raise StartError(f"{where} kinds = {list(told.kinds)}; accepted: {', '.join(SEVERITIES)}")
+    never = PROPOSALS if told.format in PAGERS else frozenset()
+    known = [kind for kind in SEVERITIES if kind not in never]
+    if not told.kinds or not set(told.kinds) <= set(known):
+        raise StartError(f"{where} kinds = {list(told.kinds)}; accepted: {', '.join(known)}")
 
 
 def _check_endpoint(where: str, endpoint: EndpointConfig) -> None:

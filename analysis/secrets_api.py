@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,8 +16,14 @@ from collector.access.desk import Caller
 from collector.access.tokens import Scope
 
 
-def add_secrets(app: FastAPI, desk: Desk, secrets: SecretDesk) -> None:
-    """Add the routes under ``/api/v1/endpoints/{endpoint_id}/secret``."""
+def add_secrets(
+    app: FastAPI, desk: Desk, secrets: SecretDesk, by_hand: Collection[str] = ()
+) -> None:
+    """Add the routes under ``/api/v1/endpoints/{endpoint_id}/secret``.
+
+    ``by_hand``: endpoints whose secret nobody changes alone over HTTP. A proposal of one would
+    have to keep the secret until it is approved.
+    """
 
     @app.get("/api/v1/endpoints/{endpoint_id}/secret")
     async def shown(request: Request, endpoint_id: str) -> Response:
@@ -32,6 +39,11 @@ def add_secrets(app: FastAPI, desk: Desk, secrets: SecretDesk) -> None:
                 raise ForbiddenError(
                     f"the token {caller.name!r} is bound to services or environments",
                     accepted="a token that is bound to nothing",
+                )
+            if endpoint_id in by_hand:
+                raise ForbiddenError(
+                    f"two people are required, and {endpoint_id!r} receives commands",
+                    accepted="another secret in its file, on the machine",
                 )
             body = bodies.read_secret(raw)
             new = NewSecret(body.secret.get_secret_value(), body.keep_previous)

@@ -143,7 +143,8 @@ async def _serve(
         reader = _collector(config)
         executions = Executions(kept, reader, clock)
         app = _application(desk, config.guards, duty, rules)
-        add_secrets(app, desk, SecretDesk(told, files, ledger.database, clock))
+        by_hand = [one.endpoint_id for one in endpoints if config.guards.two_persons]
+        add_secrets(app, desk, SecretDesk(told, files, ledger.database, clock), by_hand)
         add_kayenta(app, desk, kept, executions)
         add_looking_back(app, Looker(desk, reader, rules.objectives))
         add_alertmanager(app, desk, config.notices, url)

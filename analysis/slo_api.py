@@ -26,11 +26,13 @@ from analysis.slo import period_report
 from analysis.slo.composite_past import explained_together, report_row_together
 from analysis.slo.composites import Composite, composites_of
 from analysis.slo.correction_book import excluded_spans
+from analysis.slo.errors import SloFileError
 from analysis.slo.looking_back import Past, explained, report_row, slices_that_fit, what_if
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.corrections import CorrectionError
 from analysis.slo.openslo.errors import OpenSloError
 from analysis.slo.openslo.time_windows import Period
+from analysis.slo.other_terms import OtherTerms, both, read_alerts, read_duration, under
 from analysis.slo.spend_ledger import KINDS, booked, causes_of
 from collector.access.desk import Caller
 
@@ -153,21 +155,24 @@ def add_looking_back(app: FastAPI, looker: Looker) -> None:
         return await looker.answer(request, read)
 
     @app.get("/api/v1/slos/{name:path}/whatif")
-    async def another_target(
+    async def other_terms(
         request: Request,
         name: str,
         objective: Text = None,
+        window: Text = None,
+        alerts: Text = None,
         from_text: FromText = None,
         to_text: ToText = None,
     ) -> Response:
-        """Alerts and budget as they were, and with another target; and a target that fits."""
+        """Alerts and budget as they were, and under other terms; and a target that fits."""
 
         async def read() -> Callable[[], Any]:
             known, now = looker.named(name), looker.now_unix_s()
-            target = _target(objective, known.target_ratio)
-            period = _asked(looker, known, from_text, to_text)
-            past = await looker.past(known, period)
-            return lambda: what_if(known, past, period, target, now)
+            changed = _changed(known, objective, window, alerts)
+            # Without a period that is asked for, it is the other window's.
+            period = _asked(looker, changed, from_text, to_text)
+            past = await looker.past(both(known, changed), period)
+            return lambda: what_if(known, past, period, changed, now)
 
         return await looker.answer(request, read)
 
@@ -267,9 +272,21 @@ def _period(looker: Looker, default_s: int, from_text: str | None, to_text: str 
     return Period(start // SECOND_NS, -(-end // SECOND_NS))
 
 
-def _target(text: str | None, default: float) -> float:
-    if text is None:
-        return default
+def _changed(
+    known: Objective, target: str | None, window: str | None, alerts: str | None
+) -> Objective:
+    try:
+        terms = OtherTerms(
+            None if target is None else _target(target),
+            None if window is None else read_duration("window", window),
+            None if alerts is None else read_alerts(alerts),
+        )
+        return under(known, terms)
+    except SloFileError as error:
+        raise BadRequestError(f"{error.where} {error.value!r}", accepted=error.accepted) from error
+
+
+def _target(text: str) -> float:
     try:
         target = float(text)
     except ValueError:

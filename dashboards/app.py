@@ -18,6 +18,7 @@ from fastapi import FastAPI, Response
 
 from collector.access.desk import AccessDesk
 from collector.access.gate import Gate, reading
+from collector.access.token_file import TokenFile
 from dashboards.components.shell import shell
 from dashboards.config import DashboardsConfig
 from dashboards.data import Data
@@ -127,6 +128,7 @@ def _close(
         # No realm: browsers shall not ask for a password when a session is over.
         gated=partial(Gate, desk=desk, scope_of=reading, refused=refused),
         scope_of=reading,
+        tokens=TokenFile(config.access.tokens_file),
         refused=refused,
     )
 

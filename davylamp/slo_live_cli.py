@@ -45,6 +45,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         one.add_argument("name", help="of the objective")
         one.add_argument("--json", action="store_true")
     whatif.add_argument("--target", help="such as 0.995; default: as it is")
+    whatif.add_argument(
+        "--window", help="such as 7d: over another window; alerts keep their shares"
+    )
+    whatif.add_argument("--alerts", help="such as page@14.4/1h,ticket@1/3d; default: as they are")
     for one in (whatif, spend, report):
         one.add_argument("--from", dest="from_text", help="RFC 3339 or now-7d")
         one.add_argument("--to", dest="to_text", help="default: now")
@@ -82,7 +86,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         found = ask_analysis(settings, f"{path}/spend" + _period(options))
         lines = spent(found)
     else:
-        found = ask_analysis(settings, f"{path}/whatif" + _period(options, options.target))
+        found = ask_analysis(settings, f"{path}/whatif" + _terms(options))
         lines = what_if(found)
     print(json.dumps(found) if options.json else "\n".join(lines))
     return 0
@@ -129,8 +133,13 @@ def _unix_s(text: str) -> int:
     return round(moment.timestamp())
 
 
-def _period(options: argparse.Namespace, target: str | None = None) -> str:
-    given = {"objective": target, "from": options.from_text, "to": options.to_text}
+def _terms(options: argparse.Namespace) -> str:
+    other = {"objective": options.target, "window": options.window, "alerts": options.alerts}
+    return _period(options, other)
+
+
+def _period(options: argparse.Namespace, other: Mapping[str, str | None] | None = None) -> str:
+    given = {**(other or {}), "from": options.from_text, "to": options.to_text}
     known = {name: value for name, value in given.items() if value is not None}
     return f"?{urlencode(known)}" if known else ""
 

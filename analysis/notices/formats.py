@@ -54,9 +54,16 @@ SEVERITIES: Final = {
     "not_recovered": Severity.CRITICAL,
     "slo_page": Severity.CRITICAL,
     "slo_ticket": Severity.WARNING,
+    "proposal": Severity.INFO,
+    "proposal_approved": Severity.INFO,
+    "proposal_withdrawn": Severity.INFO,
 }
 #: Those about an objective.
 ALERTS: Final = frozenset({"slo_page", "slo_ticket"})
+#: Those about a change that waits for a second person. Pagers are not told: a question is no
+#: incident, and one that nobody answers would never be closed.
+PROPOSALS: Final = frozenset({"proposal", "proposal_approved", "proposal_withdrawn"})
+PAGERS: Final = frozenset({Format.ALERTMANAGER, Format.PAGERDUTY})
 #: Kinds that say it is over.
 RESOLVING: Final = frozenset({"confirmed"})
 CONTENT_TYPES: Final = {
@@ -235,6 +242,53 @@ class AlertNotice(Notice):
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalNotice(Notice):
+    """About a change that waits for a second person, or does so no longer."""
+
+    proposal_id: str
+
+    @property
+    def subject(self) -> str:
+        """The proposal."""
+        return self.proposal_id
+
+    @property
+    def key(self) -> str:
+        """Of the proposal."""
+        return f"davylamp/proposal/{self.proposal_id}"
+
+    @property
+    def is_resolving(self) -> bool:
+        """Whether it says that it is over."""
+        return self.kind != "proposal"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What it is about."""
+        return {
+            "alertname": "DavylampProposal",
+            "environment": self.environment,
+            "proposal_id": self.proposal_id,
+            "severity": str(self.severity),
+        }
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Its name."""
+        return ("alertname", "proposal_id")
+
+    @property
+    def path(self) -> str:
+        """The proposal, whole."""
+        return f"/api/v1/proposals/{self.proposal_id}"
+
+    @property
+    def own_facts(self) -> dict[str, Any]:
+        """Which one, and where."""
+        return {"proposal_id": self.proposal_id, "environment": self.environment}
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Who tells: the endpoint's name and the address of our own API."""
 
@@ -286,6 +340,9 @@ def _cd_event(notice: Notice) -> dict[str, Any]:
     kind = "dev.cdevents.incident.detected.0.3.0"
     if notice.kind in ("decision", "guard_held"):
         kind = "dev.cdeventsx.davylamp-decision.made.0.1.0"
+    elif notice.kind in PROPOSALS:
+        what = notice.kind.removeprefix("proposal").removeprefix("_") or "made"
+        kind = f"dev.cdeventsx.davylamp-proposal.{what}.0.1.0"
     elif notice.is_resolving:
         kind = "dev.cdevents.incident.resolved.0.3.0"
     event = {

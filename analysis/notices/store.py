@@ -22,10 +22,13 @@ from analysis.decisions.timeline import add_event
 from analysis.errors import ConflictError, UnknownRecordError
 from analysis.notices.formats import (
     ALERTS,
+    PAGERS,
+    PROPOSALS,
     AlertNotice,
     CanaryNotice,
     Format,
     Notice,
+    ProposalNotice,
     Sender,
     render,
 )
@@ -38,7 +41,6 @@ MAX_ERROR_CHARS: Final = 500
 #: Objectives are of every environment.
 ANY_ENVIRONMENT: Final = "*"
 #: Those whose trouble is a page; a promotion that goes well is none.
-_PAGERS: Final = frozenset({Format.ALERTMANAGER, Format.PAGERDUTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def _fan_out(connection: Connection, to: Subscription, newest: int, now: int) ->
 
 def _enqueue(connection: Connection, to: Subscription, event: Row[Any], now: int) -> bool:
     notice = _notice(connection, event)
-    if notice is None or (to.form in _PAGERS and _is_good_news(connection, event)):
+    if notice is None or (to.form in PAGERS and _is_good_news(connection, event)):
         return False
     connection.execute(
         insert(notices).values(
@@ -152,6 +154,9 @@ def _notice(connection: Connection, event: Row[Any]) -> Notice | None:
         return AlertNotice(
             *words, ANY_ENVIRONMENT, event.service, about["labels"], is_firing=about["is_firing"]
         )
+    if event.kind in PROPOSALS:
+        about = json.loads(event.about_json)
+        return ProposalNotice(*words, about["environment"], event.service, about["proposal_id"])
     query = select(canaries.c.declaration_json).where(
         canaries.c.deployment_id == event.deployment_id
     )

@@ -71,8 +71,7 @@ class ProposalDesk:
             _end(connection, proposal_id, now, by, reason)
             change = proposal.change
             title = f"{by.words} approves what {proposal.by.words} proposed: {change.title}"
-            event = Event(now, "proposal_approved", _service(change), None, title, reason)
-            add_event(connection, event, actor=by.actor)
+            _note(connection, "proposal_approved", proposal, by, (now, title, reason))
             self._changes.apply(connection, change, proposal.signed(by, reason), now)
             approved = _one(connection, proposal_id)
         self._changes.applied(change)
@@ -88,8 +87,7 @@ class ProposalDesk:
                 raise ConflictError(f"{proposal_id} is {state} already")
             _end(connection, proposal_id, now, None, "")
             title = f"{by.words} takes a proposal back: {proposal.change.title}"
-            event = Event(now, "proposal_withdrawn", _service(proposal.change), None, title, reason)
-            add_event(connection, event, actor=by.actor)
+            _note(connection, "proposal_withdrawn", proposal, by, (now, title, reason))
             return _one(connection, proposal_id)
 
     def one(self, proposal_id: str) -> Proposal:
@@ -137,8 +135,7 @@ class ProposalDesk:
         made = Proposal(name, change, by, reason, state, now, ends)
         connection.execute(insert(proposals).values(**_row(made)))
         title = f"{by.words} proposes to {change.title}; another person approves {name}"
-        event = Event(now, "proposal", _service(change), None, title, reason)
-        add_event(connection, event, actor=by.actor)
+        _note(connection, "proposal", made, by, (now, title, reason))
         return made
 
     def _refusal(
@@ -211,9 +208,14 @@ def _one(connection: Connection, proposal_id: str) -> Proposal:
     return _read(row)
 
 
-def _service(change: Change) -> str:
-    """As the timeline has it: empty for every one."""
-    return "" if change.service == "*" else change.service
+def _note(
+    connection: Connection, kind: str, about: Proposal, by: Person, words: tuple[int, str, str]
+) -> None:
+    now, title, reason = words
+    change = about.change
+    service = "" if change.service == "*" else change.service
+    named = {"proposal_id": about.proposal_id, "environment": change.environment}
+    add_event(connection, Event(now, kind, service, None, title, reason, named), by.actor)
 
 
 def _row(one: Proposal) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def report_row_together(
         "display_name": objective.display_name,
         "service": objective.service,
         "objective_ratio": objective.target_ratio,
+        "budgeting_method": str(objective.method),
         "total": sum(one["total"] for one in rows),
         "bad": sum(one["bad"] for one in rows),
         "sli_ratio": sli_ratio,

@@ -136,10 +136,12 @@ def explained(objective: Objective, past: Past, now_unix_s: int) -> dict[str, An
 
 
 def what_if(
-    objective: Objective, past: Past, period: Period, target_ratio: float, now_unix_s: int
+    objective: Objective, past: Past, period: Period, changed: Objective, now_unix_s: int
 ) -> dict[str, Any]:
-    """The alerts and the budget the objective had in the period, and would have had."""
-    changed = replace(objective, target_ratio=target_ratio)
+    """The alerts and the budget the objective had in the period, and would have had.
+
+    ``changed``: the same under other terms (``other_terms.under``).
+    """
     return {
         "name": objective.name,
         "from_unix_nano": period.start_unix_s * 1_000_000_000,
@@ -176,13 +178,15 @@ def report_row(objective: Objective, past: Past, period: Period, now_unix_s: int
 
 def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int) -> dict[str, Any]:
     """Budget and alerts of one objective in one period."""
-    found = _budget(objective, past, period, now_unix_s)
+    found = _budget(objective, past, _in_slices(objective, period), now_unix_s)
     alerts = list(_alerts(objective, past, period))
     counts: dict[str, int] = {}
     for alert in alerts:
         counts[alert.severity] = counts.get(alert.severity, 0) + 1
     return {
         "objective_ratio": objective.target_ratio,
+        "window_s": objective.window_s,
+        "budgeting_method": str(objective.method),
         "total": found.counted,
         "bad": number_of(found.bad),
         "sli_ratio": optional_float(found.sli_ratio),
@@ -196,6 +200,15 @@ def outcome_of(objective: Objective, past: Past, period: Period, now_unix_s: int
         "alert_counts": counts,
         "alerts": [alert.to_json() for alert in alerts[:MAX_TOLD]],
     }
+
+
+def _in_slices(objective: Objective, period: Period) -> Period:
+    """Any period in the time slices that run, which follow the clock; not a calendar's own."""
+    slice_s = objective.slice_s
+    if slice_s is None or period == objective.period(period.start_unix_s):
+        return period
+    end = -(-period.end_unix_s // slice_s) * slice_s
+    return Period(period.start_unix_s // slice_s * slice_s, end)
 
 
 def _alerts(objective: Objective, past: Past, period: Period) -> Iterator[Alert]:

@@ -23,6 +23,8 @@ _COLUMNS: Final = (
     "data_state",
     "pages",
     "tickets",
+    "budgeting_method",
+    "budget_projected_remaining_ratio",
 )
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;"
@@ -84,8 +86,8 @@ def _row(row: Mapping[str, Any]) -> str:
     numbers = (
         _percent(row["objective_ratio"], 3),
         _percent(row["sli_ratio"], 3),
-        str(row["total"]),
-        str(row["bad"]),
+        f"{row['total']}{_unit(row)}",
+        f"{row['bad']:.8g}",
         f"overspent by {_percent(-left, 0)}" if is_over else _percent(left, 0),
         f"{_percent(row['covered_ratio'], 1)} ({html.escape(row['data_state'])})",
         str(_cell(row, "pages")),
@@ -95,6 +97,11 @@ def _row(row: Mapping[str, Any]) -> str:
     name = html.escape(row["display_name"] or row["name"])
     kind = " class=over" if is_over else ""
     return f"<tr{kind}><td>{name}</td><td>{html.escape(row['service'])}</td>{cells}</tr>"
+
+
+def _unit(row: Mapping[str, Any]) -> str:
+    """Time slices are said, events are what the column is of."""
+    return "" if row["budgeting_method"] == "Occurrences" else " slices"
 
 
 def _cell(row: Mapping[str, Any], name: str) -> Any:

@@ -143,6 +143,13 @@ class SlicedCounts:
         """Good, bad and covered of the slices with numbers from ``first`` up to without ``end``."""
         return self._between(first - 1, end - 1)
 
+    def totals_at(self, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Running good, bad and covered before each of these slices, as far as remembered."""
+        if self._first is None:
+            return np.zeros((len(ends), 3), dtype=np.int64)
+        oldest = max(self._first, self._last - self._size + 1)
+        return self._running[np.clip(ends - 1, oldest, self._last) % self._size]
+
     def _kept(
         self, low: int, high: int, excluded: Sequence[Period]
     ) -> tuple[npt.NDArray[np.int64], int]:

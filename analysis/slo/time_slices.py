@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from analysis.slo.sliced_counts import SlicedCounts
 #: either stay within 64 bits.
 _HALF_BITS: Final = 31
 _SHARE_UNITS: Final = 2 ** (2 * _HALF_BITS)
+#: More events in a slice are divided as Python's whole numbers.
+_EXACT_MAX: Final = 2**31
 
 _Sums = npt.NDArray[np.int64]
 
@@ -93,12 +95,15 @@ class TimeSlices:
             # Never before the origin: earlier counts belong to another period.
             self._first = self._last = max(self.number_at(start), 0) - 1
             self._running[self._last % self._size] = 0
+        if end <= self._last + 1:
+            return
         before = self._running[self._last % self._size].copy()
         # After a gap longer than what is remembered, only as much as that.
-        for number in range(max(self._last + 1, end - self._size), end):
-            before = before + self._mark(self._events(number))
-            self._running[number % self._size] = before
-            self._last = number
+        numbers = np.arange(max(self._last + 1, end - self._size), end + 1)
+        finer = self._counts.totals_at(numbers * self._parts + self._origin)
+        marks = np.cumsum(self._marks(np.diff(finer, axis=0)), axis=0)
+        self._running[numbers[:-1] % self._size] = before + marks
+        self._last = end - 1
 
     def over(self, low: int, high: int, excluded: Sequence[Period] = ()) -> SliceSum:
         """Sum of the slices with numbers ``low`` up to but without ``high``.
@@ -112,7 +117,9 @@ class TimeSlices:
             if whole[0] < whole[1]:
                 found = found - self._between(*whole)
                 out += whole[1] - whole[0]
-            for number in {first // self._parts, last // self._parts} - set(range(*whole)):
+            for number in {first // self._parts, last // self._parts}:
+                if whole[0] <= number < whole[1]:
+                    continue
                 begin = max(first, number * self._parts)
                 end = min(last, (number + 1) * self._parts)
                 if begin < end:
@@ -173,13 +180,27 @@ class TimeSlices:
 
     def _mark(self, events: _Sums) -> _Sums:
         """What one slice with these events adds to the running totals."""
-        good, bad, covered = events.tolist()
+        found: _Sums = self._marks(events[np.newaxis])[0]
+        return found
+
+    def _marks(self, events: _Sums) -> _Sums:
+        """What each slice adds, one a row."""
+        good, bad, covered = events.T
         total = good + bad
-        if not total:
-            return np.array([0, 0, 0, 0, covered > 0], dtype=np.int64)
+        counted = total > 0
+        marks = np.zeros((len(events), 5), dtype=np.int64)
+        marks[:, 0], marks[:, 4] = counted, covered > 0
+        most = int(total.max(initial=0))
         if self._target is None:
-            units = (2 * bad * _SHARE_UNITS + total) // (2 * total)
-            upper, lower = divmod(units, 1 << _HALF_BITS)
-            return np.array([1, 0, upper, lower, 1], dtype=np.int64)
-        is_bad = good * self._target.denominator < total * self._target.numerator
-        return np.array([1, is_bad, 0, 0, 1], dtype=np.int64)
+            divisor: npt.NDArray[Any] = np.maximum(total, 1)
+            if most >= _EXACT_MAX:
+                bad, divisor = bad.astype(object), divisor.astype(object)
+            upper = bad * 2**_HALF_BITS // divisor
+            rest = bad * 2**_HALF_BITS - upper * divisor
+            marks[:, 2], marks[:, 3] = upper, rest * 2**_HALF_BITS // divisor
+            return marks
+        top, bottom = self._target.numerator, self._target.denominator
+        if most * bottom >= 2**63:
+            good, total = good.astype(object), total.astype(object)
+        marks[:, 1] = counted & np.asarray(good * bottom < total * top, dtype=np.bool_)
+        return marks

@@ -120,6 +120,9 @@ def main() -> int:
         print(json.dumps({"skipped": why}))
         return 0
     os.environ["DAVYLAMP_COLLECTOR__PROMQL__PROMETHEUS_VERSION"] = "2"
+    # As long as the peer takes by default: on a busy machine the widest query needs over 10 s.
+    for name in ("PROMQL__TIMEOUT_S", "STORE__QUERY_TIMEOUT_S"):
+        os.environ[f"DAVYLAMP_COLLECTOR__{name}"] = str(TIMEOUT_S)
     end_ms = time.time_ns() // 1_000_000
     with (
         tempfile.TemporaryDirectory() as ours,

@@ -126,6 +126,14 @@ class Observer:
         """The request ended, however."""
         self.on_wire[lane] -= 1
 
+    def has_open_decisions(self) -> bool:
+        """Whether a confirmer could have anything to do; asked here, it costs nothing."""
+        query = (
+            "SELECT 1 FROM decisions"
+            " WHERE state IN ('requested', 'acknowledged', 'completed') LIMIT 1"
+        )
+        return self.raw.execute(query).fetchone() is not None
+
     # --- at the end --------------------------------------------------------------------------
 
     def healed(self) -> set[str]:

@@ -164,12 +164,15 @@ def main() -> int:
         simulation = Simulation(options.seed, Path(folder), recorded)
         while done_minutes < minutes:
             try:
+                # Interrupted, it tells of the episodes that are done.
                 outcome = simulation.episode(number, options.length)
             except ViolationError as error:
                 print(f"VIOLATION: {error}")
                 print(f"again: --seed {options.seed} --length {options.length:g}"
                       f" --tapes {repeats} --episode {number}")  # fmt: skip
                 return 1
+            except KeyboardInterrupt:
+                break
             counts += outcome.counts
             done_minutes += outcome.minutes
             number += 1

@@ -49,6 +49,7 @@ LIFETIME_S: Final = 900.0
 CONFIRM_TIMEOUT_S: Final = 300.0
 LOOK_EVERY_S: Final = 15.0
 CONFIRM_EVERY_S: Final = 60.0
+CANARY_EVERY_S: Final = 900.0
 #: Share of canaries about which there is something to say.
 EVIDENCE_RATIO: Final = 0.7
 #: Without faults at the end: a command's life, its confirmation, and what is left of canaries.
@@ -289,8 +290,9 @@ class World:
     async def _confirm(self, ledger: Ledger) -> None:
         confirmer = SeenConfirmer(ledger, self)
         while True:
-            with contextlib.suppress(LedgerUnavailableError):
-                await confirmer.tick()
+            if self.observer.has_open_decisions():
+                with contextlib.suppress(LedgerUnavailableError):
+                    await confirmer.tick()
             await asyncio.sleep(CONFIRM_EVERY_S)
 
     # --- the deployer ------------------------------------------------------------------------
@@ -321,9 +323,9 @@ class World:
     # --- what comes --------------------------------------------------------------------------
 
     async def _canaries(self, end_s: float) -> None:
-        """One every eight minutes or so, sometimes three of one service at once."""
+        """One every quarter of an hour or so, sometimes three of one service at once."""
         while True:
-            await asyncio.sleep(float(self.rng.exponential(480.0)))
+            await asyncio.sleep(float(self.rng.exponential(CANARY_EVERY_S)))
             if self.clock.monotonic_s() >= end_s:
                 return
             environment, service = self._draw(ENVIRONMENTS), self._draw(SERVICES)

@@ -1,11 +1,12 @@
 """How long many objectives take: evaluation of all of them, and the budget of 30 days of one.
 
-    python -m bench.slo.scale [--quick] [--slos 1000] [--slice-s 60]
+    python -m bench.slo.scale [--quick] [--slos 1000] [--slice-s 60] [--kind events]
 
 Every objective has the Workbook's four window pairs and 30 full days of counts behind it. One round
 takes a new slice for each and evaluates it, as the analysis does; a budget query is one sum over 30
 days. Then one hour of the past is excluded from the first hundred objectives, beside a nightly
-maintenance hour, and they are evaluated anew. The last line is JSON.
+maintenance hour, and they are evaluated anew. ``--kind``: events of a rolling window, or of a
+calendar month, or its time slices of five minutes by either method. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import datetime as dt
 import json
 import resource
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +27,8 @@ from analysis.slo.budget import error_budget
 from analysis.slo.correction_book import KeptSpans, ScopedCorrection
 from analysis.slo.objectives import load_objectives, shipped_text
 from analysis.slo.openslo.corrections import Correction, Once, Recurring
-from analysis.slo.openslo.time_windows import Period
+from analysis.slo.openslo.model import BudgetingMethod
+from analysis.slo.openslo.time_windows import CalendarWindow, Period
 from analysis.slo.sliced_counts import SlicedCounts
 from analysis.slo.tracker import SloTracker
 
@@ -33,6 +39,22 @@ FILL_S = 3_600
 STALE_S = 600.0
 ROUNDS, QUERIES = 20, 5_000
 CORRECTED = 100
+MONTHS = CalendarWindow(dt.datetime.fromisoformat("2026-01-01T00:00:00"), "Europe/Berlin", 1, "M")
+KINDS: Mapping[str, dict[str, Any]] = {
+    "events": {},
+    "calendar": {"calendar": MONTHS},
+    "timeslices": {
+        "calendar": MONTHS,
+        "method": BudgetingMethod.TIMESLICES,
+        "slice_s": 300,
+        "slice_target_ratio": Fraction(95, 100),
+    },
+    "shares": {
+        "calendar": MONTHS,
+        "method": BudgetingMethod.RATIO_TIMESLICES,
+        "slice_s": 300,
+    },
+}
 
 
 def main() -> None:
@@ -41,9 +63,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, under a minute")
     parser.add_argument("--slos", type=int, default=1_000)
     parser.add_argument("--slice-s", type=int, default=60)
+    parser.add_argument("--kind", choices=sorted(KINDS), default="events")
     options = parser.parse_args()
     rounds = 3 if options.quick else ROUNDS
     objective, _ = load_objectives({"objectives.yaml": shipped_text()})
+    objective = replace(objective, **KINDS[options.kind])
     trackers = [SloTracker(objective, options.slice_s, STALE_S) for _ in range(options.slos)]
     rng = np.random.default_rng(5)
     for tracker in trackers:
@@ -56,6 +80,7 @@ def main() -> None:
     figures = {
         "bench": "slo.scale",
         "slos": options.slos,
+        "kind": options.kind,
         "window_pairs": len(objective.policy.windows),
         "slice_s": options.slice_s,
         "evaluate_all_median_s": float(np.median(took_s)),

@@ -6,6 +6,7 @@ browser that asks for a page is sent to sign in.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections import OrderedDict
@@ -20,13 +21,15 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
 from collector.access.gate import ScopeOf
+from collector.access.token_file import TokenFile
 from collector.access.tokens import Scope
 from dashboards.routes import parse_path
 from dashboards.signin import sentences
 from dashboards.signin.allowed import Person
 from dashboards.signin.cookies import Cookie
-from dashboards.signin.errors import BadAnswerError, NotAllowedError, SignInError
+from dashboards.signin.errors import BadAnswerError, NotAllowedError, NotMadeError, SignInError
 from dashboards.signin.flow import ATTEMPT_S, Attempt, SignInFlow
+from dashboards.signin.personal import Holder, hand_out
 from telemetry.clock import Clock
 
 logger = logging.getLogger("dashboards.signin")
@@ -34,7 +37,10 @@ logger = logging.getLogger("dashboards.signin")
 #: Sessions that were ended before their time, remembered until then.
 MAX_ENDED: Final = 10_000
 MAX_QUERY_CHARS: Final = 8_000
-_FLOW_PATHS: Final = frozenset({"/signin", "/signin/callback", "/signout", "/signin/me"})
+_TOKEN_PATH: Final = "/signin/token"  # noqa: S105 - a path
+_FLOW_PATHS: Final = frozenset(
+    {"/signin", "/signin/callback", "/signout", "/signin/me", _TOKEN_PATH}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Door:
         attempt_cookie: Cookie,
         gated: Callable[[ASGIApp], ASGIApp],
         scope_of: ScopeOf,
+        tokens: TokenFile,
         refused: Callable[[str], None],
     ) -> None:
         self._app = app
@@ -71,6 +78,7 @@ class Door:
         self._session_cookie = session_cookie
         self._attempt_cookie = attempt_cookie
         self._scope_of = scope_of
+        self._tokens = tokens
         self._refused = refused
         self._ended: OrderedDict[str, float] = OrderedDict()
 
@@ -118,13 +126,24 @@ class Door:
                 return _who(session)
             if path == "/signout" and method in ("GET", "POST"):
                 return self._out(method, session)
-        except SignInError as error:
-            logger.warning("somebody is not signed in: %s", error)
+            if path == _TOKEN_PATH and method in ("GET", "POST"):
+                return await self._token(scope, headers, session)
+        except (NotMadeError, NotAllowedError) as error:
+            if session is None:
+                return self._not_signed_in(error)
+            logger.warning("not done for %s: %s", session.person.name, error)
             self._refused(error.outcome)
-            response: Response = HTMLResponse(sentences.refused(str(error)), error.http_status)
-            response.headers.append("Set-Cookie", self._attempt_cookie.ended())
-            return response
+            return HTMLResponse(sentences.not_done(str(error)), error.http_status)
+        except SignInError as error:
+            return self._not_signed_in(error)
         return JSONResponse({"error": {"code": "method_not_allowed"}}, 405)
+
+    def _not_signed_in(self, error: SignInError) -> Response:
+        logger.warning("somebody is not signed in: %s", error)
+        self._refused(error.outcome)
+        response = HTMLResponse(sentences.refused(str(error)), error.http_status)
+        response.headers.append("Set-Cookie", self._attempt_cookie.ended())
+        return response
 
     async def _begin(self, scope: Request) -> Response:
         onward = _onward(_query(scope).get("next", "/"))
@@ -171,6 +190,23 @@ class Door:
         response = HTMLResponse(sentences.signed_out())
         response.headers.append("Set-Cookie", self._session_cookie.ended())
         return response
+
+    async def _token(self, scope: Request, headers: Headers, session: Session | None) -> Response:
+        """Asks on GET, makes one on POST. Raises NotAllowedError, NotMadeError."""
+        if session is None:
+            return _to_sign_in(scope)
+        holder = Holder(session.person, session.scopes, session.ends_unix_s)
+        if scope["method"] == "GET":
+            scopes = " and ".join(sorted(session.scopes))
+            return HTMLResponse(sentences.token_question(session.person.name, scopes))
+        # SameSite keeps other sites' forms out, this also those of neighbouring hosts.
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise NotAllowedError("another site has asked for a token")
+        text = await asyncio.to_thread(
+            hand_out, self._tokens, holder, self._now_s(), secrets.token_bytes
+        )
+        logger.info("%s has made a token", session.person.name)
+        return HTMLResponse(sentences.token_made(text))
 
     def _forget(self) -> None:
         now_s = self._now_s()
@@ -235,7 +271,8 @@ def _to_sign_in(scope: Request) -> Response:
 def _onward(wanted: str) -> str:
     """A page of ours, or the first one: an address elsewhere would make us send people there."""
     path, _, query = wanted[:MAX_QUERY_CHARS].partition("?")
-    if parse_path(path) is None or not path.startswith("/") or path.startswith("//"):
+    is_ours = path == _TOKEN_PATH or parse_path(path) is not None
+    if not is_ours or not path.startswith("/") or path.startswith("//"):
         return "/"
     # As the browser will send it; what is no part of a query cannot begin a header.
     return quote(path, safe="/%") + (f"?{quote(query, safe='=&%+')}" if query else "")

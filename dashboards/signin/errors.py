@@ -5,6 +5,7 @@
     SignInError
     ├── BadAnswerError       400: what came back from the provider is not for this browser, now
     ├── NotAllowedError      403: the provider knows the person, the settings do not
+    ├── NotMadeError         409: a token cannot be made for somebody now
     └── ProviderError        502: the provider cannot be reached or says what cannot be right
     SignInSettingsError      the settings cannot work; the process does not start
 """
@@ -28,6 +29,12 @@ class NotAllowedError(SignInError):
     """The person is nobody whom the settings let in."""
 
     http_status = 403
+
+
+class NotMadeError(SignInError):
+    """A token cannot be made for somebody who has signed in."""
+
+    http_status = 409
 
 
 class ProviderError(SignInError):

@@ -26,7 +26,37 @@ def sign_out(name: str) -> str:
         "Sign out?",
         f"<p>You are signed in as {escape(name)}.</p>"
         '<form method="post" action="/signout"><button type="submit">Sign out</button></form>'
+        '<p><a class="link" href="/signin/token">Make a token</a> · '
+        '<a class="link" href="/">Back</a></p>',
+    )
+
+
+def token_question(name: str, scopes: str) -> str:
+    """Before a token is made; a link alone must not do it."""
+    return _page(
+        "Make a token?",
+        f"<p>For commands and programs of {escape(name)}. It allows {escape(scopes)}, and is over "
+        "when this session would be.</p>"
+        '<form method="post" action="/signin/token"><button type="submit">Make it</button></form>'
         '<p><a class="link" href="/">Back</a></p>',
+    )
+
+
+def token_made(text: str) -> str:
+    """The token, this once."""
+    return _page(
+        "Your token",
+        f"<p><code>{escape(text)}</code></p><p>It is shown this once. Send it as "
+        "<code>Authorization: Bearer</code>.</p>"
+        '<p><a class="link" href="/">Back</a></p>',
+    )
+
+
+def not_done(sentence: str) -> str:
+    """Somebody is signed in, but this was refused."""
+    return _page(
+        "That was not done",
+        f'<p>{escape(sentence)}.</p><p><a class="link" href="/">Back</a></p>',
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.runner.objective_past import read_past
@@ -40,6 +42,8 @@ async def test_what_was_sent_is_what_is_counted(stage, hour):
     found = explained(hour, Past(past), end_s)
     assert found["slices_reported"] == past.reported.sum()
     assert found["data_state"] == "gap"
-    asked = what_if(hour, Past(past), Period(end_s - 600, end_s), 0.5, end_s)
+    asked = what_if(
+        hour, Past(past), Period(end_s - 600, end_s), replace(hour, target_ratio=0.5), end_s
+    )
     assert asked["what_if"]["alert_counts"] == {}
     assert asked["suggested_objective_ratio"] is None, "too little was seen"

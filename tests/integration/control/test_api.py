@@ -363,7 +363,10 @@ async def test_times_are_understood_like_the_collectors(api, decided):
         }  # fmt: skip
         times = [one["unix_nano"] for one in answer["events"]]
         assert times == sorted(times, reverse=True)
-        assert (await api.get(f"/api/v1/slos/availability/history{span}")) == (200, {"points": []})
+        assert (await api.get(f"/api/v1/slos/availability/history{span}")) == (
+            200,
+            {"points": [], "definitions": []},
+        )
 
 
 async def test_what_the_runner_publishes_is_shown(api, decided):

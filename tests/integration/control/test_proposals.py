@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -23,12 +24,11 @@ from analysis.errors import (
 from analysis.notices.desk import NoticeDesk
 from analysis.notices.formats import Format, Sender
 from analysis.notices.store import Subscription, Told
+from analysis.proposals import desk
 from analysis.proposals.changes import Changes, exclusion, read_exclusion, suspension
 from analysis.proposals.desk import ProposalDesk
 from analysis.proposals.policy import (
     KEPT_S,
-    MAX_OPEN,
-    MAX_OPEN_PER_PERSON,
     Change,
     ChangeKind,
     Person,
@@ -188,22 +188,25 @@ def test_one_person_takes_a_proposal_back(desks):
     assert desks.proposals.propose(CLEAR, ADA, "x").proposal_id != name
 
 
-def test_they_are_limited_in_number(desks):
+def test_they_are_limited_in_number(desks, monkeypatch):
+    monkeypatch.setattr(desk, "MAX_OPEN", 6)
+    monkeypatch.setattr(desk, "MAX_OPEN_PER_PERSON", 3)
+
     def lock_and_ask(number, by):
         desks.ledger.guards.lock(f"e{number}", "ada", "freeze")
         return desks.proposals.propose(
             Change(ChangeKind.RELEASE_LOCK, f"e{number}", "*", ""), by, "over"
         )
 
-    people = [Person(f"p{i}", f"p{i}") for i in range(MAX_OPEN // MAX_OPEN_PER_PERSON)]
-    for number in range(MAX_OPEN):
-        lock_and_ask(number, people[number // MAX_OPEN_PER_PERSON])
-        if number == MAX_OPEN_PER_PERSON - 1:
+    people = [Person(f"p{i}", f"p{i}") for i in range(2)]
+    for number in range(6):
+        lock_and_ask(number, people[number // 3])
+        if number == 2:
             with pytest.raises(LedgerFullError, match="proposals of 'p0' wait"):
                 lock_and_ask("x", people[0])
-    with pytest.raises(LedgerFullError, match=f"at most {MAX_OPEN}"):
+    with pytest.raises(LedgerFullError, match="at most 6"):
         desks.proposals.propose(CLEAR, ADA, "x")
-    assert desks.proposals.open_count() == MAX_OPEN
+    assert desks.proposals.open_count() == 6
     desks.clock.advance(LIFETIME_S)
     assert desks.proposals.open_count() == 0
     desks.proposals.propose(CLEAR, ADA, "x")
@@ -256,21 +259,37 @@ def test_a_policy_is_suspended_and_time_excluded_by_two(desks):
         desks.proposals.propose(suspension(Suspension("x", "*", now)), ADA, "late")
 
 
+def test_people_are_told_that_somebody_waits_for_them(desks):
+    notices = NoticeDesk(desks.ledger.database, desks.clock)
+    kinds = ("proposal", "proposal_approved", "proposal_withdrawn")
+    chat = Subscription(Sender("chat", "http://127.0.0.1:1"), Format.STANDARD, kinds)
+    notices.fan_out([chat])
+    name = desks.proposals.propose(CLEAR, ADA, "false alarm").proposal_id
+    desks.proposals.approve(name, BOB, "yes")
+    assert notices.fan_out([chat]) == 2
+    first, second = sorted(notices.listed(None, 9), key=lambda row: row.event_id)
+    body = orjson.loads(first.body)
+    assert (first.kind, second.kind) == ("proposal", "proposal_approved")
+    assert first.subject == second.subject == body["data"]["proposal_id"] == name
+    assert f"another person approves {name}" in body["data"]["title"]
+    assert body["data"]["environment"] == "demo"
+
+
 def test_a_notice_is_told_again_by_two(desks, helpers):
-    desk = NoticeDesk(desks.ledger.database, desks.clock)
+    notices = NoticeDesk(desks.ledger.database, desks.clock)
     wanted = Subscription(Sender("chat", "http://127.0.0.1:1"), Format.STANDARD, ("decision",))
-    desk.fan_out([wanted])
+    notices.fan_out([wanted])
     helpers.decide(desks.ledger, desks.clock, 1, "home", mode="advise")
-    desk.fan_out([wanted])
-    row, now = desk.take("chat"), desks.clock.wall_unix_nano()
+    notices.fan_out([wanted])
+    row, now = notices.take("chat"), desks.clock.wall_unix_nano()
     again = Change(ChangeKind.REPLAY_NOTICE, "demo", "home", row.webhook_id)
     with pytest.raises(ConflictError, match="pending"):
         desks.proposals.propose(again, ADA, "x")
-    desk.record(row, Told(now, is_delivered=False, due_unix_nano=None, status=410, error="gone"))
+    notices.record(row, Told(now, is_delivered=False, due_unix_nano=None, status=410, error="gone"))
     name = desks.proposals.propose(again, ADA, "mended").proposal_id
-    assert desk.take("chat") is None
+    assert notices.take("chat") is None
     desks.proposals.approve(name, BOB, "yes")
-    assert desk.take("chat").body == row.body
+    assert notices.take("chat").body == row.body
     assert desks.audited()[-1][:2] == ("bob", "replayed")
 
 

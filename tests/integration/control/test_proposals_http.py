@@ -139,6 +139,11 @@ async def test_every_door_that_loosens_asks_for_two(start, ask, token, helpers):
     assert made["author"] == "owner:somebody and bob"
     withdraw = f"slo-corrections/{made['correction_id']}/withdraw"
     assert (await ask(process, "POST", withdraw, bob, WHO))[0] == 200, "it tightens"
+    secret = {"who": "x", "secret": "whsec_" + "bmFh" * 8}
+    assert code(await ask(process, "PUT", "endpoints/deployer/secret", bob, secret)) == (
+        403,
+        "forbidden",
+    )
     _, guards = await ask(process, "GET", "guards", bob)
     assert (guards["locks"], len(guards["known_good"])) == ([], 1)
     assert (await ask(process, "GET", "proposals?state=approved", bob))[1]["proposals"][0][

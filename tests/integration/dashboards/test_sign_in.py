@@ -17,6 +17,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from collector.access.config import AccessConfig
+from collector.access.desk import AccessDesk
 from collector.access.sealed import SealingKey
 from collector.access.secret_files import SecretFiles, SecretKind
 from dashboards.signin.errors import ProviderError
@@ -191,6 +193,26 @@ def test_nobody_is_sent_elsewhere_after_signing_in(pages, provider, browser):
         browser.cookies = {}
         status, _, way = browser.follow(f"{pages}/signin?next={urllib.parse.quote(wanted)}")
         assert (status, way[-1]) == (200, f"{pages}/"), wanted
+
+
+def test_somebody_makes_a_token_that_the_other_processes_know(pages, state, provider, browser):
+    """Asked first; shown once; named after the person whom the provider knows."""
+    status, body, way = browser.follow(f"{pages}/signin/token")
+    assert (status, way[-1]) == (200, f"{pages}/signin/token"), way
+    assert "It allows admin and read" in body
+    assert not (state / "secrets" / "tokens.json").exists()
+    status, headers, body = browser.post(f"{pages}/signin/token")
+    assert (status, headers["cache-control"]) == (200, "no-store")
+    text = body.partition("<code>")[2].partition("</code>")[0]
+    config = AccessConfig(True, state / "secrets" / "tokens.json", state / "none")
+    caller = AccessDesk(config, SystemClock()).caller(f"Bearer {text}")
+    assert (caller.name, sorted(caller.scopes)) == ("ada@example.com", ["admin", "read"])
+    browser.cookies = {}
+    assert browser.get(f"{pages}/", authorization=f"Bearer {text}")[0] == 200
+    provider.claims = {"sub": "u-1", "groups": ["sre"]}
+    signed_in(browser, pages)
+    status, _, body = browser.post(f"{pages}/signin/token")
+    assert (status, "an address that the provider has verified" in body) == (403, True)
 
 
 # --- who is let in --------------------------------------------------------------------------------

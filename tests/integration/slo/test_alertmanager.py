@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from analysis.alerts.book import AlertBook
+from analysis.alerts.book import AlertBook, burning
 from analysis.runner.alertmanager import RESEND_S, AlertmanagerClient
 from analysis.slo.objectives import load_objectives, shipped_text
 from analysis.slo.tracker import SloTracker
@@ -43,7 +43,7 @@ class Service:
         return self.tracker.evaluate(self.now_s * NS)
 
     def alerts(self, at_s=None):
-        self.book.take([self.look()], [], (at_s or self.now_s) * NS)
+        self.book.take(burning([self.look()]), [], (at_s or self.now_s) * NS, {})
         return self.book.alerts
 
 

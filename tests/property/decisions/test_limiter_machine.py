@@ -332,12 +332,13 @@ def run(max_examples: int) -> None:
     )
 
 
+@pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
 def test_no_order_of_events_gets_past_the_limits():
-    run(20)
+    run(15)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_no_order_of_events_gets_past_the_limits_for_long():
     """500 runs of 50 steps."""
     run(500)

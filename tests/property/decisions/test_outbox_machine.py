@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -75,6 +77,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self):
+        # Ids and tokens decide ties: the same steps must give the same ones again.
+        self.entropy = patch("os.urandom", np.random.default_rng(1).bytes)
+        self.entropy.start()
         self.database = memory()
         self.database.clear()
         self.clock = FixedClock()
@@ -82,6 +87,10 @@ class OutboxMachine(RuleBasedStateMachine):
         self.rows: dict[str, Row] = {}
         self.told = 0
         self.declared = 0
+
+    def teardown(self):
+        if hasattr(self, "entropy"):
+            self.entropy.stop()
 
     def now(self) -> int:
         return self.clock.wall_unix_nano()
@@ -341,12 +350,13 @@ def run(max_examples: int) -> None:
     )
 
 
+@pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
 def test_the_outbox_is_its_model():
-    run(25)
+    run(15)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_outbox_is_its_model_for_long():
     """500 runs of 50 steps."""
     run(500)

@@ -214,3 +214,15 @@ def test_any_slices_with_time_excluded(case):
     """Slices cut by exclusions, and by the end of a period that is no whole number of them."""
     one, running, spans = case
     check(one, running, 67, spans)
+
+
+@pytest.mark.parametrize("terms", METHODS)
+def test_slices_of_very_many_events_are_exact(terms):
+    """Products of counts and denominators that leave 64 bits; a budget of a month at one look."""
+    if "slice_target_ratio" in terms:
+        terms = terms | {"slice_target_ratio": Fraction(970_000_001, 10**9)}
+    calendar = CalendarWindow(dt.datetime(2026, 1, 1), "UTC", 1, "M")
+    one = objective(0.95, calendar, 31 * DAY_S, slice_s=900, **terms)
+    good, bad, reported = stream("gaps", 5, 3 * 288)
+    base = unix_s(STARTS[0], "UTC")
+    assert check(one, Running.of(one, base, (good * 2**28, bad * 2**28, reported)), 144) > 3

@@ -36,6 +36,10 @@ def test_two_hours_of_faults_break_no_promise_and_repeat_exactly(simulation):
 def test_a_broken_promise_is_found_and_named(simulation, monkeypatch):
     """Without it the test above would show nothing: a newer command buries no older one."""
     monkeypatch.setattr(outbox, "supersede", lambda *_: None)
-    with pytest.raises(ViolationError, match="superseded and still queued"):
+
+    def some():
         for number in range(10):
             simulation.episode(number, 2 * FAULT_MINUTES)
+
+    with pytest.raises(ViolationError, match="superseded and still queued"):
+        some()

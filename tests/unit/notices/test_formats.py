@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from analysis.alerts.labels import fingerprint
-from analysis.notices.formats import SEVERITIES, CanaryNotice, Format, Sender, render
+from analysis.notices.formats import (
+    PROPOSALS,
+    SEVERITIES,
+    CanaryNotice,
+    Format,
+    ProposalNotice,
+    Sender,
+    render,
+)
 
 DECIDED = CanaryNotice(
     event_id=7,
@@ -116,3 +124,16 @@ def test_every_kind_has_a_body_in_every_format(kind, form):
     notice = replace(DECIDED, kind=kind)
     assert render(notice, form, SENDER) == render(notice, form, SENDER)
     assert kind in render(notice, form, SENDER).decode()
+
+
+@pytest.mark.parametrize("kind", sorted(PROPOSALS))
+def test_a_proposal_is_a_kind_of_our_own_and_keeps_its_key(kind):
+    """CDEvents has approvals only in a draft."""
+    words = (7, 1_735_689_600_000_000_000, kind, "Ada proposes", "false alarm")
+    notice = ProposalNotice(*words, "prod", "playback", "prp_1")
+    event = told(notice, Format.CDEVENTS)["data"]
+    assert event["context"]["type"].startswith("dev.cdeventsx.davylamp-proposal.")
+    assert event["subject"]["id"] == "davylamp/proposal/prp_1"
+    assert told(notice, Format.STANDARD)["data"]["proposal_id"] == "prp_1"
+    assert notice.is_resolving == (kind != "proposal")
+    assert set(notice.group) <= set(notice.labels)

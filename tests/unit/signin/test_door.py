@@ -10,6 +10,7 @@ from collector.access.config import AccessConfig
 from collector.access.desk import AccessDesk
 from collector.access.gate import Gate, reading
 from collector.access.sealed import SealingKey
+from collector.access.token_file import TokenFile
 from dashboards.signin import door as doors
 from dashboards.signin.cookies import Cookie
 from dashboards.signin.door import Door
@@ -53,6 +54,7 @@ def door(clock, tmp_path):
             attempt_cookie=ATTEMPT,
             gated=lambda app: Gate(app, desk, reading, refused),
             scope_of=reading,
+            tokens=TokenFile(tmp_path / "tokens.json"),
             refused=refused,
         )
 
@@ -126,3 +128,13 @@ async def test_other_methods_and_kinds_get_no_further(door):
     one = door("@example.com=read")
     assert await ask(one, "/signin/callback", "POST") == 405
     assert await ask(one, "/signin", "PUT") == 405
+
+
+async def test_another_hosts_form_makes_no_token(door, clock, tmp_path):
+    """Not even a neighbour's, whose requests carry the cookie."""
+    one, cookie = door("ada@example.com=admin"), shown(clock)
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
+        asked = {"cookie": cookie, "sec-fetch-site": site}
+        assert await ask(one, "/signin/token", "POST", **asked) == status
+    assert len(TokenFile(tmp_path / "tokens.json").read()) == 1
+    assert await ask(one, "/signin/token", "POST") == 302

@@ -45,7 +45,7 @@ PART = """
             counter: true
             bad: {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [x]}}}
             total:
-              {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [x, y]}}}
+              {metricSource: {type: davylamp, spec: {metric: NAME, attribute: a, values: [x, z]}}}
 """
 CALENDAR = 'isRolling: false, calendar: {startTime: "2026-01-01 00:00:00", timeZone: UTC}'
 

@@ -106,13 +106,13 @@ def test_without_events_nothing_is_zero():
 
 def test_another_target_would_have_paged_or_not():
     past = day(outage=(20 * 60, 30, 10))
-    strict = what_if(OBJECTIVE, past, DAY, 0.9999, END_S)
+    strict = what_if(OBJECTIVE, past, DAY, replace(OBJECTIVE, target_ratio=0.9999), END_S)
     assert strict["as_it_is"]["alert_counts"] == {"page": 1, "ticket": 1}
     assert strict["what_if"]["alert_counts"] == {"page": 1, "ticket": 1}
     assert (
         strict["what_if"]["budget_remaining_ratio"] < strict["as_it_is"]["budget_remaining_ratio"]
     )
-    lax = what_if(OBJECTIVE, past, DAY, 0.9, END_S)
+    lax = what_if(OBJECTIVE, past, DAY, replace(OBJECTIVE, target_ratio=0.9), END_S)
     assert lax["what_if"]["alert_counts"] == {}
     (alert,) = [a for a in strict["what_if"]["alerts"] if a["severity"] == "page"]
     began_s = alert["from_unix_nano"] // 10**9 - START_S
@@ -224,7 +224,7 @@ def test_slices_are_explained_as_they_run(terms):
     (alert,), (burn,) = found["alerts"], status.burns
     for part, rate in (("long", burn.long_burn), ("short", burn.short_burn)):
         assert alert[part]["burn_rate"] == pytest.approx(rate, abs=1e-5)
-    outcome = what_if(one, past, DAY, 0.8, END_S)
+    outcome = what_if(one, past, DAY, replace(one, target_ratio=0.8), END_S)
     (told,) = outcome["as_it_is"]["alerts"]
     assert began is not None
     assert told["from_unix_nano"] == began * 10**9

@@ -23,6 +23,8 @@ def row(**changes):
         "data_state": "covered",
         "alert_counts": {"page": 2},
         "alerts": [],
+        "budgeting_method": "Occurrences",
+        "budget_projected_remaining_ratio": None,
     } | changes
 
 
@@ -43,6 +45,18 @@ def test_the_page_says_overspent_and_no_events():
     assert "overspent by 50 %" in page
     assert "no events" in page
     assert "1970-01-01 00:00 to 1970-01-02 00:00 UTC" in page
+
+
+def test_time_slices_are_called_so():
+    shares = row(budgeting_method="RatioTimeslices", total=288, bad=1.25)
+    report = as_json(Period(0, 1), [shares | {"budget_projected_remaining_ratio": 0.5}, row()])
+    page = as_html(report)
+    assert "<td class=n>288 slices</td><td class=n>1.25</td>" in page
+    assert "<td class=n>2000</td><td class=n>3</td>" in page
+    first, second = csv.DictReader(io.StringIO(as_csv(report)))
+    assert (first["budgeting_method"], first["bad"]) == ("RatioTimeslices", "1.25")
+    assert first["budget_projected_remaining_ratio"] == "0.5"
+    assert second["budget_projected_remaining_ratio"] == ""
 
 
 def test_names_are_text():
