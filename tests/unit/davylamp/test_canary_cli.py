@@ -61,6 +61,13 @@ def test_the_pages_rule_of_a_mode_is_good():
     assert [(m.mode, m.point_s, m.statistic) for m in rule.metrics] == [("exact", 30, "p90")]
 
 
+def test_the_pages_rule_that_stands_without_one_instance_is_good():
+    fragment = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[2]
+    rule = load_canary_config(f"apiVersion: davylamp/v1\nkind: CanaryRule\n{fragment}")
+    assert rule.robust_to_one_instance
+    assert all(metric.service_scoped for metric in rule.metrics)
+
+
 def test_what_is_judged_once_is_said(tmp_path, capsys):
     """And what Kayenta's error is not part of."""
     file = tmp_path / "rule.yaml"
