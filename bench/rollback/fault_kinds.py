@@ -43,6 +43,8 @@ class Faults:
         self.skipped: dict[str, str] = {}
         #: Processes under test that died without us.
         self.ended_by_themselves = 0
+        #: Faults after which nobody committed a decision in time.
+        self.not_recovered_from = 0
         self.kinds: dict[str, Fault] = {
             "kill": self._kill,
             "stop": self._stop,

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
+import os
 import signal
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from typing import Final
+
+from bench.rollback.fault_worker import Orders, live
 
 READY_TIMEOUT_S: Final = 60.0
 #: Nothing is asked for this long after a refusal.
 REFUSED_PAUSE_S: Final = 0.1
-ROOT: Final = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What every process under test is told at its start."""
-
-    folder: Path
-    database_url: str
-    url: str
-    lifetime_s: float
-    lease_s: float
+#: A start costs a fork instead of seconds of imports.
+CONTEXT: Final = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["bench.rollback.fault_worker", "bench.rollback.fault_kinds"])
 
 
 @dataclass
@@ -48,33 +43,38 @@ class Worker:
     #: By the loop's clock: when it refused last, when it committed last.
     refused_s: float = 0.0
     committed_s: float = 0.0
-    process: asyncio.subprocess.Process | None = None
+    process: ForkServerProcess | None = None
+    _asks: Connection | None = None
     _reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Until it says it is ready. Raises ChildProcessError with its last words."""
-        orders = self.orders
-        with (orders.folder / "stderr").open("a") as stderr:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bench.rollback.fault_worker",
-                str(orders.folder), orders.database_url, orders.url,
-                str(orders.lifetime_s), str(orders.lease_s),
-                cwd=ROOT,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), READY_TIMEOUT_S)
+        its_asks, asks = CONTEXT.Pipe(duplex=False)
+        answers, its_answers = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(
+            target=live, args=(self.orders, its_asks, its_answers), daemon=True
+        )
+        await asyncio.to_thread(process.start)
+        its_asks.close()
+        its_answers.close()
+        if self._asks is not None:
+            self._asks.close()
+        self.process, self._asks = process, asks
+        reader = asyncio.StreamReader()
+        pipe = os.fdopen(os.dup(answers.fileno()), "rb")
+        answers.close()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        line = await asyncio.wait_for(reader.readline(), READY_TIMEOUT_S)
         if line != b"ready\n":
-            await self.process.wait()
-            raise ChildProcessError((orders.folder / "stderr").read_text()[-2000:])
+            await asyncio.to_thread(process.join)
+            raise ChildProcessError((self.orders.folder / "stderr").read_text()[-2000:])
         self.told.starts, self.unanswered = self.told.starts + 1, 0
-        self._reading = asyncio.create_task(self._read(self.process))
+        self._reading = asyncio.create_task(self._read(reader))
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        async for line in reader:
             if not line.endswith(b"\n"):
                 return  # killed while it wrote: nothing was told
             word, number, what = line.decode().split()
@@ -91,43 +91,46 @@ class Worker:
         """Whether it has just refused."""
         return asyncio.get_running_loop().time() < self.refused_s + REFUSED_PAUSE_S
 
-    async def ask(self, number: int, service: str) -> None:
+    def ask(self, number: int, service: str) -> None:
         """For one more decision; lost if the process dies."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(f"{number} {service}\n".encode())
-            await self.process.stdin.drain()
+        assert self._asks is not None
+        with contextlib.suppress(BrokenPipeError):
+            # Too few lines wait for an answer to fill the pipe.
+            os.write(self._asks.fileno(), f"{number} {service}\n".encode())
             self.unanswered += 1
 
     @property
     def pid(self) -> int:
         assert self.process is not None
+        assert self.process.pid is not None
         return self.process.pid
 
     def has_ended(self) -> bool:
         """By itself or by us."""
-        return self.process is not None and self.process.returncode is not None
+        return self.process is not None and not self.process.is_alive()
 
     def signal(self, number: signal.Signals) -> None:
         """Unless it is gone."""
-        assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        if not self.has_ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def kill(self) -> None:
         """-9; what it had told before is read to the end."""
-        assert self.process is not None
+        if self.process is None:
+            return
         self.signal(signal.SIGKILL)
-        await self.process.wait()
-        if self._reading is not None:
-            await self._reading
+        await self._ended()
 
     async def finish(self) -> None:
         """End of input. Raises TimeoutError when it does not end."""
+        assert self._asks is not None
+        self._asks.close()
+        self._asks = None
+        await asyncio.wait_for(self._ended(), READY_TIMEOUT_S)
+
+    async def _ended(self) -> None:
+        if self._reading is not None:
+            await self._reading
         assert self.process is not None
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        await asyncio.wait_for(self.process.wait(), READY_TIMEOUT_S)
-        assert self._reading is not None
-        await self._reading
+        await asyncio.to_thread(self.process.join, READY_TIMEOUT_S)

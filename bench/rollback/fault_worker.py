@@ -1,21 +1,20 @@
 """The process that faults are done to: a real ledger and a real deliverer, fed by lines.
 
-Arguments: folder of the secret, database URL, receiver URL, seconds a command lives, seconds of the
-leader's lease on a shared database. A line ``<number> <service>`` on standard input commits a
-canary's FAIL with its rollback; ``committed <number> <decision_id>`` or ``refused <number> <why>``
-answers it once the transaction is on disk or without effect. Of several processes on one database
-only the one that leads commits and delivers.
+A line ``<number> <service>`` commits a canary's FAIL with its rollback; ``committed <number>
+<decision_id>`` or ``refused <number> <why>`` answers it once the transaction is on disk or without
+effect. Of several processes on one database only the one that leads commits and delivers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -32,6 +31,17 @@ from telemetry.clock import SystemClock
 
 ENDPOINT_ID: Final = "deployer"
 ENVIRONMENT: Final = "faults"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What every process under test is told at its start; ``lease_s``: of a leader."""
+
+    folder: Path
+    database_url: str
+    url: str
+    lifetime_s: float
+    lease_s: float
 
 
 class Delivering(Term):
@@ -64,25 +74,25 @@ class Leading:
         return commit_rollback(self.ledger, name, ENVIRONMENT, service).decision_id
 
 
-def serve_lines(leading: Leading, ended: threading.Event) -> None:
+def serve_lines(asks: TextIO, answers: TextIO, leading: Leading, ended: threading.Event) -> None:
     """Answer each line; the end of the input ends the process."""
-    for line in sys.stdin:
+    for line in asks:
         number, service = line.split()
         try:
-            print("committed", number, leading.decide(number, service), flush=True)
+            print("committed", number, leading.decide(number, service), file=answers, flush=True)
         except AnalysisError as error:
-            print("refused", number, type(error).__name__, flush=True)
+            print("refused", number, type(error).__name__, file=answers, flush=True)
     ended.set()
 
 
-async def run(folder: Path, database_url: str, url: str, lifetime_s: float, lease_s: float) -> None:
+async def run(orders: Orders, asks: TextIO, answers: TextIO) -> None:
     """Deliver, while this process leads, until the input ends. Raises what a bug raises."""
     clock = SystemClock()
     endpoint = EndpointConfig(
-        ENDPOINT_ID, url, folder / "secret", ("127.0.0.0/8",), plain_http=False
+        ENDPOINT_ID, orders.url, orders.folder / "secret", ("127.0.0.0/8",), plain_http=False
     )
-    addressing = Addressing(ENDPOINT_ID, url, "http://127.0.0.1:9", lifetime_s)
-    ledger = Ledger.open(database_url, clock, addressing)
+    addressing = Addressing(ENDPOINT_ID, orders.url, "http://127.0.0.1:9", orders.lifetime_s)
+    ledger = Ledger.open(orders.database_url, clock, addressing)
     metrics = Metrics(CollectorRegistry())
     leading = Leading()
 
@@ -91,11 +101,12 @@ async def run(folder: Path, database_url: str, url: str, lifetime_s: float, leas
         rng = np.random.default_rng()
         return Delivering(Deliverer(mine, [endpoint], clock, rng, metrics, left_s=left_s))
 
-    duty = Duty(ledger, new_term, clock, metrics, lease_s)
+    duty = Duty(ledger, new_term, clock, metrics, orders.lease_s)
     on_duty = duty.start()
-    print("ready", flush=True)
+    print("ready", file=answers, flush=True)
     ended = threading.Event()
-    threading.Thread(target=serve_lines, args=(leading, ended), daemon=True).start()
+    arguments = asks, answers, leading, ended
+    threading.Thread(target=serve_lines, args=arguments, daemon=True).start()
     while not ended.is_set() and not on_duty.done():  # noqa: ASYNC110 - set by a thread that blocks
         await asyncio.sleep(0.05)
     await duty.stop()
@@ -103,8 +114,9 @@ async def run(folder: Path, database_url: str, url: str, lifetime_s: float, leas
     on_duty.result()
 
 
-if __name__ == "__main__":
-    _, told_folder, told_database, told_url, told_lifetime, told_lease = sys.argv
-    asyncio.run(
-        run(Path(told_folder), told_database, told_url, float(told_lifetime), float(told_lease))
-    )
+def live(orders: Orders, asks: Connection, answers: Connection) -> None:
+    """A process's whole life, forked from one that has imported everything and opened nothing."""
+    with (orders.folder / "stderr").open("a") as stderr:
+        os.dup2(stderr.fileno(), 2)
+    with os.fdopen(os.dup(asks.fileno())) as reading, os.fdopen(os.dup(answers.fileno()), "w") as w:
+        asyncio.run(run(orders, reading, w))

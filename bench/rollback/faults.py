@@ -30,8 +30,9 @@ import numpy as np
 
 from bench.rollback.fault_kinds import Faults, FileFaults, ServerFaults
 from bench.rollback.fault_place import Ends, Place, new_place
-from bench.rollback.fault_process import Orders, Told, Worker
+from bench.rollback.fault_process import Told, Worker
 from bench.rollback.fault_receiver import FaultReceiver
+from bench.rollback.fault_worker import Orders
 
 SERVICES: Final = 400
 QUIET_DECISIONS: Final = 40
@@ -41,6 +42,8 @@ MAX_UNANSWERED: Final = 8
 LEASE_S: Final = 5.0
 QUIET_TIMEOUT_S: Final = 60.0
 HEAL_TIMEOUT_S: Final = 90.0
+#: After a fault a decision must be committed within this, on a busy machine.
+RECOVER_TIMEOUT_S: Final = 60.0
 PROGRESS_EVERY_FAULTS: Final = 50
 
 
@@ -51,6 +54,11 @@ class Goal:
     seconds: float
     decisions: int = 0
     faults: int = 0
+
+    @property
+    def decisions_per_fault(self) -> int:
+        """Committed after a fault has healed and before the next one."""
+        return max(self.decisions // self.faults if self.faults else 0, 1)
 
     def is_reached(self, decisions: int, faults: int) -> bool:
         """Without numbers only the time counts."""
@@ -125,7 +133,15 @@ async def _storm(
             if worker.has_ended():
                 faults.ended_by_themselves += 1
                 await worker.start()
+        faults.not_recovered_from += not await _decided(told, goal.decisions_per_fault)
     await _end(feeding)
+
+
+async def _decided(told: Told, more: int) -> bool:
+    """Wait for so many decisions; whether there was any."""
+    before = len(told.committed)
+    await _until(lambda: len(told.committed) >= before + more, RECOVER_TIMEOUT_S)
+    return len(told.committed) > before
 
 
 def _feed(
@@ -138,7 +154,7 @@ def _feed(
         while True:
             if worker.unanswered < MAX_UNANSWERED and not worker.is_resting():
                 number = next(numbers)
-                await worker.ask(number, service_of(number))
+                worker.ask(number, service_of(number))
             await asyncio.sleep(0.005)
 
     return [asyncio.create_task(feed(worker)) for worker in workers]
@@ -154,7 +170,7 @@ async def _until(condition: Callable[[], bool], timeout_s: float) -> None:
     """True or not: what is missing then shows in the counts."""
     end_s = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < end_s:  # noqa: ASYNC110 - any condition
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
 
 
 def _counts(
@@ -186,6 +202,7 @@ def _counts(
                 "two_at_once_in_a_lane", "second_process_admitted",
             )
         },
+        "faults_after_which_nobody_decided": faults.not_recovered_from,
         "process_ended_by_itself": faults.ended_by_themselves,
         "decisions_short_of_the_goal": max(goal.decisions - len(ends.states), 0),
         "faults_short_of_the_goal": max(goal.faults - faults.done.total(), 0),
