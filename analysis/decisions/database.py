@@ -96,7 +96,7 @@ class Database:
         """One transaction; committed and on disk when the block ends, else without effect.
 
         ``is_urgent``: before the others that wait. Raises LedgerUnavailableError when the database
-        cannot do it now.
+        cannot do it now, or when a server's answer to the commit was lost: then it is in doubt.
         """
         with self._turns.turn(is_urgent=is_urgent), _worldly():
             # A thread that comes late must not open the file again behind its next owner.

@@ -3,7 +3,9 @@
 Every method is one transaction: a state edge, its events and its outbox row are on disk together
 or not at all, when the method returns. Methods block (a commit takes a few milliseconds) and may
 be called from any thread; in a coroutine use ``asyncio.to_thread``. All raise
-LedgerUnavailableError when the database cannot do it now; then nothing took effect.
+LedgerUnavailableError when the database cannot do it now; then nothing took effect, unless a
+server's answer to the commit itself was lost: then all of it may have. Who tries again begins from
+what is stored.
 """
 
 from __future__ import annotations

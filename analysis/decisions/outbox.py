@@ -260,11 +260,11 @@ def expire(connection: Connection, now: int) -> int:
     return len(rows)
 
 
-def release_leases(connection: Connection) -> int:
-    """End every lease: their holders are gone. Returns how many."""
+def release_leases(connection: Connection, but_lanes: Sequence[str] = ()) -> int:
+    """End every lease, but those of ``but_lanes``: nobody holds the rest. Returns how many."""
     ended = connection.execute(
         update(outbox)
-        .where(outbox.c.lease_token.is_not(None))
+        .where(outbox.c.lease_token.is_not(None), outbox.c.lane.not_in(but_lanes))
         .values(lease_token=None, lease_until_unix_nano=None)
     )
     return int(ended.rowcount)

@@ -1,7 +1,8 @@
 """What the outbox is asked, from outside: leases for workers, results, lists for people.
 
 Every method is one transaction and may be called from any thread. All raise LedgerUnavailableError
-when the database cannot do it now; then nothing took effect.
+when the database cannot do it now; then nothing took effect, unless a server's answer to the commit
+itself was lost: then all of it may have.
 """
 
 from __future__ import annotations
@@ -66,13 +67,18 @@ class OutboxDesk:
         lease_s: float,
         limit: int,
         busy: Busy | None = None,
+        *,
+        is_in_doubt: bool = False,
     ) -> Taken:
         """Bury what nobody accepted in time, then take due deliveries for ``lease_s``.
 
         Per lane one is under way, endpoints take turns. It goes before everybody else who waits to
-        write: a command is waiting.
+        write: a command is waiting. ``is_in_doubt``: rows may be leased to this worker that it does
+        not know of; what is not on one of its busy lanes is nobody's then.
         """
         with self._database.write(is_urgent=True) as connection:
+            if is_in_doubt:
+                outbox.release_leases(connection, busy.lanes if busy is not None else ())
             free = self._allowed(connection, busy or Busy())
             want = outbox.Want(now_unix_nano, round(lease_s * 1e9), limit, free)
             expired = outbox.expire(connection, now_unix_nano)

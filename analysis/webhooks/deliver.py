@@ -93,6 +93,8 @@ class Deliverer:
         self._metrics = metrics
         self._wake = asyncio.Event()
         self._is_stopping = False
+        # Leases that nobody uses: of a term before this one, or of a commit whose answer was lost.
+        self._is_in_doubt = True
         self._under_way: dict[str, asyncio.Task[None]] = {}  # by lane
         self._loop_task: asyncio.Task[None] | None = None
         self._recorder_task: asyncio.Task[None] | None = None
@@ -155,6 +157,7 @@ class Deliverer:
                 pause_s = await self._pause_s()
                 is_failing = False
             except LedgerUnavailableError as error:
+                self._is_in_doubt = True
                 self._metrics.ledger_failures.labels("delivery").inc()
                 if not is_failing:
                     logger.error("deliveries wait: %s", error)  # noqa: TRY400 - the world's doing
@@ -166,7 +169,10 @@ class Deliverer:
         """Bury what is over, then begin everything that is due and can go now."""
         now = self._clock.wall_unix_nano()
         free = MAX_UNDER_WAY - len(self._under_way)
-        taken = await asyncio.to_thread(self._outbox.lease_due, now, LEASE_S, free, self._busy())
+        taken = await asyncio.to_thread(
+            self._outbox.lease_due, now, LEASE_S, free, self._busy(), is_in_doubt=self._is_in_doubt
+        )
+        self._is_in_doubt = False
         self._metrics.expired.inc(taken.expired)
         for lease in taken.leases:
             task = asyncio.create_task(self._deliver(lease), name=f"deliver {lease.webhook_id}")
@@ -199,7 +205,7 @@ class Deliverer:
 
     async def _deliver(self, lease: Lease) -> None:
         if self._left_s() <= 0:
-            return  # whoever leads now ends this lease and sends it
+            return  # the next term, here or elsewhere, ends this lease and sends it
         now = self._clock.wall_unix_nano()
         if now >= lease.expires_unix_nano:
             await self._recorder.record(self._outbox.unsent(lease))

@@ -27,6 +27,13 @@ class Arrival:
     is_accepted: bool = False
 
 
+@dataclass(eq=False)
+class Flight:
+    """A request under way; ``is_of_paused``: its sender was paused beyond its lease since."""
+
+    is_of_paused: bool
+
+
 @dataclass
 class FaultReceiver:
     """``behaviour`` counts for the next request. Counters of what must never happen beside."""
@@ -36,8 +43,12 @@ class FaultReceiver:
     port: int = 0
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     wrong: Counter[str] = field(default_factory=Counter)
+    #: When the leader was last paused beyond its lease.
+    paused_unix_s: float = 0.0
+    #: Sent again by the next leader while the request of one that was paused was still open.
+    beside_a_paused: int = 0
     _bodies: dict[str, bytes] = field(default_factory=dict)
-    _lanes: Counter[str] = field(default_factory=Counter)
+    _lanes: dict[str, set[Flight]] = field(default_factory=dict)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -53,6 +64,27 @@ class FaultReceiver:
             self._server = None
         for task in list(self._tasks):
             task.cancel()
+
+    def sender_was_paused(self) -> None:
+        """Whoever sends now was paused beyond its lease: what it had begun it cannot take back."""
+        self.paused_unix_s = time.time()
+        for flights in self._lanes.values():
+            for flight in flights:
+                flight.is_of_paused = True
+
+    def flight(self, signed_unix_s: int) -> Flight:
+        """Signed before the pause: sent by the one that was paused, if only when it woke up."""
+        return Flight(signed_unix_s <= self.paused_unix_s)
+
+    def enter(self, lane: str, flight: Flight) -> set[Flight]:
+        """What is under way on the lane, with the new one; two whose senders lead are wrong."""
+        flights = self._lanes.setdefault(lane, set())
+        if any(one.is_of_paused or flight.is_of_paused for one in flights):
+            self.beside_a_paused += 1
+        elif flights:
+            self.wrong["two_at_once_in_a_lane"] += 1
+        flights.add(flight)
+        return flights
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -72,11 +104,12 @@ class FaultReceiver:
         headers = {name.strip().lower(): value.strip() for name, _, value in lines}
         body = await reader.readexactly(min(int(headers["content-length"]), MAX_REQUEST_BYTES))
         arrival, lane = self._note(headers, body)
-        self._lanes[lane] += 1
+        flight = self.flight(int(headers["webhook-timestamp"]))
+        flights = self.enter(lane, flight)
         try:
             await self._answer(writer, reader, arrival)
         finally:
-            self._lanes[lane] -= 1
+            flights.discard(flight)
 
     def _note(self, headers: dict[str, str], body: bytes) -> tuple[Arrival, str]:
         now_unix_s, webhook_id = time.time(), headers["webhook-id"]
@@ -90,7 +123,6 @@ class FaultReceiver:
         # The attempt's own time, in whole seconds, is what its sender believed.
         self.wrong["sent_after_expiry"] += int(headers["webhook-timestamp"]) > expires
         self.wrong["other_bytes_under_an_id"] += self._bodies.setdefault(webhook_id, body) != body
-        self.wrong["two_at_once_in_a_lane"] += self._lanes[event["subject"]] > 0
         self.arrivals.setdefault(webhook_id, []).append(arrival)
         return arrival, event["subject"]
 

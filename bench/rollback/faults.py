@@ -1,12 +1,15 @@
 """Decisions under faults: none lost, none sent late, none by two at once, each one's end known.
 
-python -m bench.rollback.faults --seconds S --seed N [--lifetime-s 20] [--folder DIR]
+python -m bench.rollback.faults [--database sqlite|postgresql] [--seed N] [--lifetime-s 20]
+    [--decisions N --faults M] [--seconds S] [--folder DIR]
 
-A real process with a real ledger (SQLite) and deliverer commits decisions and sends their commands
-to a real receiver, while it is killed, stopped, its database locked, its file not allowed to grow,
-its disk writes made to fail (strace, where installed), and while the receiver refuses, hangs,
-resets, throttles, answers slowly, redirects or lies. A quiet part without faults comes first. At
-the end everything heals and every decision must be delivered or dead-lettered with people told.
+Real processes with a real ledger and deliverer commit decisions and send their commands to a real
+receiver that refuses, hangs, resets, throttles, answers slowly, redirects or lies at times.
+On SQLite one process is killed, stopped, its database locked, its file system full, its disk
+writes made to fail. On PostgreSQL two processes share a database, of which the leader decides and
+sends; they are killed, stopped, overtaken, and the server is restarted, crashed, stopped, its
+connections cut, its locks held. A quiet part without faults comes first. At the end everything
+heals and every decision must be delivered or dead-lettered with people told.
 """
 
 from __future__ import annotations
@@ -14,274 +17,166 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import json
-import resource
-import shutil
-import signal
-import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from bench.rollback.fault_receiver import BEHAVIOURS, FaultReceiver
+from bench.rollback.fault_kinds import Faults, FileFaults, ServerFaults
+from bench.rollback.fault_place import Ends, Place, new_place
+from bench.rollback.fault_process import Told, Worker
+from bench.rollback.fault_receiver import FaultReceiver
+from bench.rollback.fault_worker import Orders
 
-SERVICES = 400
-QUIET_DECISIONS = 40
-#: Decisions asked for and not yet answered.
-MAX_UNANSWERED = 8
-READY_TIMEOUT_S = 60.0
-QUIET_TIMEOUT_S = 30.0
-HEAL_TIMEOUT_S = 90.0
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Worker:
-    """The process under test; ``committed`` and ``refused``: what it told over all its lives."""
-
-    folder: Path
-    url: str
-    lifetime_s: float
-    committed: dict[str, str] = field(default_factory=dict)
-    refused: Counter[str] = field(default_factory=Counter)
-    starts: int = 0
-    unanswered: int = 0
-    process: asyncio.subprocess.Process | None = None
-    _reading: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Until it says it is ready."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.rollback.fault_worker",
-            str(self.folder), self.url, str(self.lifetime_s),
-            cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=(self.folder / "stderr").open("a"),
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), READY_TIMEOUT_S)
-        if line != b"ready\n":
-            await self.process.wait()
-            raise ChildProcessError((self.folder / "stderr").read_text()[-2000:])
-        self.starts, self.unanswered = self.starts + 1, 0
-        self._reading = asyncio.create_task(self._read(self.process))
-
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            if not line.endswith(b"\n"):
-                return  # killed while it wrote: nothing was told
-            word, number, what = line.decode().split()
-            self.unanswered -= 1
-            if word == "committed":
-                self.committed[number] = what
-            else:
-                self.refused[what] += 1
-
-    async def ask(self, number: int, service: str) -> None:
-        """For one more decision; lost if the process dies."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(f"{number} {service}\n".encode())
-            await self.process.stdin.drain()
-            self.unanswered += 1
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    async def kill(self) -> None:
-        """-9; what it had told before is read to the end."""
-        assert self.process is not None
-        assert self._reading is not None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-        await self.process.wait()
-        await self._reading
-
-    async def finish(self) -> None:
-        """End of input."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        await asyncio.wait_for(self.process.wait(), READY_TIMEOUT_S)
-        assert self._reading is not None
-        await self._reading
-
-
-class Faults:
-    """What goes wrong, drawn by the seed; each lasts a moment and ends healed."""
-
-    def __init__(self, worker: Worker, receiver: FaultReceiver, rng: np.random.Generator) -> None:
-        self._worker, self._receiver, self._rng = worker, receiver, rng
-        self.done: Counter[str] = Counter()
-        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
-            "kill": self._kill,
-            "stop": self._stop,
-            "lock": self._lock,
-            "full": self._full,
-            "second": self._second,
-            "refuse": self._refuse,
-            **{name: self._behave(name) for name in BEHAVIOURS if name != "accept"},
-        }
-        if shutil.which("strace"):
-            self.kinds["eio"] = self._eio
-
-    async def next(self) -> None:
-        """One more."""
-        name = str(self._rng.choice(list(self.kinds)))
-        await self.kinds[name]()
-        self.done[name] += 1
-
-    async def _moment(self) -> None:
-        await asyncio.sleep(float(self._rng.uniform(0.05, 0.8)))
-
-    async def _kill(self) -> None:
-        await self._moment()
-        await self._worker.kill()
-        await self._worker.start()
-
-    async def _stop(self) -> None:
-        self._worker.process.send_signal(signal.SIGSTOP)
-        await self._moment()
-        self._worker.process.send_signal(signal.SIGCONT)
-
-    async def _lock(self) -> None:
-        """A person's tool holds the database."""
-        connection = sqlite3.connect(self._worker.folder / "ledger.sqlite", isolation_level=None)
-        with contextlib.suppress(sqlite3.OperationalError):
-            connection.execute("BEGIN IMMEDIATE")
-        await self._moment()
-        connection.close()
-
-    async def _full(self) -> None:
-        """The files may not grow any more: what a full disk does to a write."""
-        pid, (_, hard) = self._worker.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, hard))
-        await self._moment()
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
-
-    async def _eio(self) -> None:
-        """fsync and fdatasync report a broken disk."""
-        tracer = await asyncio.create_subprocess_exec(
-            "strace", "-f", "-qq", "-o", "/dev/null", "-p", str(self._worker.pid),
-            "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO",
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        await self._moment()
-        with contextlib.suppress(ProcessLookupError):
-            tracer.terminate()
-        await tracer.wait()
-
-    async def _second(self) -> None:
-        """Another process on the same ledger must be refused."""
-        second = Worker(self._worker.folder, self._worker.url, self._worker.lifetime_s)
-        try:
-            await second.start()
-        except ChildProcessError:
-            return
-        self._receiver.wrong["second_process_admitted"] += 1
-        await second.kill()
-
-    async def _refuse(self) -> None:
-        await self._receiver.refuse()
-        await self._moment()
-        await self._receiver.listen()
-
-    def _behave(self, name: str) -> Callable[[], Awaitable[None]]:
-        async def fault() -> None:
-            self._receiver.behaviour = name
-            await self._moment()
-            self._receiver.behaviour = "accept"
-
-        return fault
+SERVICES: Final = 400
+QUIET_DECISIONS: Final = 40
+#: Decisions asked of a process and not yet answered.
+MAX_UNANSWERED: Final = 8
+#: Of the leader, where several processes share a ledger; the shortest that the settings allow.
+LEASE_S: Final = 5.0
+QUIET_TIMEOUT_S: Final = 60.0
+HEAL_TIMEOUT_S: Final = 90.0
+#: After a fault a decision must be committed within this, on a busy machine.
+RECOVER_TIMEOUT_S: Final = 60.0
+PROGRESS_EVERY_FAULTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """What the ledger says at the end, read by a stranger."""
+class Goal:
+    """When the faults end: with so many decisions and faults, or after so long."""
 
-    states: dict[str, str]  # by decision
-    told: set[str]  # deployments whose end as a dead letter is on the timeline
-    deployments: dict[str, str]  # by decision
-    reasons: Counter[str]  # first word of why a row is dead
+    seconds: float
+    decisions: int = 0
+    faults: int = 0
 
-    @classmethod
-    def read(cls, path: Path) -> Ends:
-        with contextlib.closing(sqlite3.connect(path)) as raw:
-            rows = raw.execute("SELECT decision_id, state, dead_reason FROM outbox").fetchall()
-            decisions = raw.execute("SELECT decision_id, deployment_id FROM decisions").fetchall()
-            told = raw.execute("SELECT deployment_id FROM events WHERE kind = 'dead_letter'")
-            return cls(
-                {row[0]: row[1] for row in rows},
-                {row[0] for row in told.fetchall()},
-                dict(decisions),
-                Counter(row[2].split()[0] for row in rows if row[2]),
-            )
+    @property
+    def decisions_per_fault(self) -> int:
+        """Committed after a fault has healed and before the next one."""
+        return max(self.decisions // self.faults if self.faults else 0, 1)
+
+    def is_reached(self, decisions: int, faults: int) -> bool:
+        """Without numbers only the time counts."""
+        asked = self.decisions > 0 or self.faults > 0
+        return asked and decisions >= self.decisions and faults >= self.faults
 
 
-async def run(folder: Path, seconds: float, seed: int, lifetime_s: float) -> dict[str, Any]:
-    """All three parts; the counts."""
+async def run(
+    folder: Path, goal: Goal, seed: int, lifetime_s: float, database: str = "sqlite"
+) -> dict[str, Any]:
+    """All three parts; the counts. Raises RuntimeError when the database cannot be had."""
     rng = np.random.default_rng(seed)
     secret = "whsec_" + base64.b64encode(rng.bytes(32)).decode()
     (folder / "secret").write_text(secret + "\n")
     receiver = FaultReceiver(secret)
     await receiver.listen()
-    worker = Worker(folder, f"http://127.0.0.1:{receiver.port}/", lifetime_s)
-    await worker.start()
-    numbers = iter(range(10**9))
+    with new_place(database, folder) as place:
+        orders = Orders(
+            folder, place.url, f"http://127.0.0.1:{receiver.port}/", lifetime_s, LEASE_S
+        )
+        told = Told()
+        workers = [Worker(orders, told) for _ in range(place.processes)]
+        try:
+            for worker in workers:
+                await worker.start()
+            quiet_doubled = await _quiet(workers, told, receiver)
+            faults = _faults(place, workers, receiver, rng)
+            await _storm(workers, told, faults, goal, rng)
+            await _until(lambda: not Ends.has_pending(place.url), lifetime_s + HEAL_TIMEOUT_S)
+            for worker in workers:
+                await worker.finish()
+        finally:
+            for worker in workers:
+                await worker.kill()
+        await receiver.refuse()
+        return _counts(told, receiver, faults, Ends.read(place.url), quiet_doubled, goal)
 
-    async def feed() -> None:
+
+def _faults(
+    place: Place, workers: list[Worker], receiver: FaultReceiver, rng: np.random.Generator
+) -> Faults:
+    if place.server is None:
+        return FileFaults(workers, receiver, rng, place)
+    return ServerFaults(workers, receiver, rng, place.server)
+
+
+async def _quiet(workers: list[Worker], told: Told, receiver: FaultReceiver) -> int:
+    """Decisions without a fault; how many of their commands came twice."""
+    feeding = _feed(workers, lambda number: f"quiet-{number}", 0)
+    await _until(lambda: len(told.committed) >= QUIET_DECISIONS, QUIET_TIMEOUT_S)
+    await _end(feeding)
+    await _until(lambda: all(one.unanswered == 0 for one in workers), QUIET_TIMEOUT_S)
+    await _until(lambda: len(receiver.arrivals) >= len(told.committed), QUIET_TIMEOUT_S)
+    return sum(len(found) - 1 for found in receiver.arrivals.values())
+
+
+async def _storm(
+    workers: list[Worker], told: Told, faults: Faults, goal: Goal, rng: np.random.Generator
+) -> None:
+    """One fault after the other while decisions are asked for, until the goal."""
+    feeding = _feed(workers, lambda _: f"service-{rng.integers(SERVICES)}", 10**6)
+    began_s = time.monotonic()
+    while (passed_s := time.monotonic() - began_s) < goal.seconds:
+        done = faults.done.total()
+        if goal.is_reached(len(told.committed), done):
+            break
+        if done % PROGRESS_EVERY_FAULTS == 0:
+            print(f"{passed_s:.0f} s: {done} faults, {len(told.committed)} decisions",
+                  file=sys.stderr)  # fmt: skip
+        await faults.next()
+        for worker in workers:
+            if worker.has_ended():
+                faults.ended_by_themselves += 1
+                await worker.start()
+        faults.not_recovered_from += not await _decided(told, goal.decisions_per_fault)
+    await _end(feeding)
+
+
+async def _decided(told: Told, more: int) -> bool:
+    """Wait for so many decisions; whether there was any."""
+    before = len(told.committed)
+    await _until(lambda: len(told.committed) >= before + more, RECOVER_TIMEOUT_S)
+    return len(told.committed) > before
+
+
+def _feed(
+    workers: list[Worker], service_of: Callable[[int], str], first: int
+) -> list[asyncio.Task[None]]:
+    """Ask every process for decisions, numbered from ``first``, until the tasks are cancelled."""
+    numbers = iter(range(first, 10**9))
+
+    async def feed(worker: Worker) -> None:
         while True:
-            if worker.unanswered < MAX_UNANSWERED:
-                await worker.ask(next(numbers), f"service-{rng.integers(SERVICES)}")
+            if worker.unanswered < MAX_UNANSWERED and not worker.is_resting():
+                number = next(numbers)
+                worker.ask(number, service_of(number))
             await asyncio.sleep(0.005)
 
-    for number in range(QUIET_DECISIONS):
-        await worker.ask(next(numbers), f"quiet-{number}")
-    await _until(lambda: len(receiver.arrivals) >= QUIET_DECISIONS, QUIET_TIMEOUT_S)
-    quiet_doubled = sum(len(found) - 1 for found in receiver.arrivals.values())
+    return [asyncio.create_task(feed(worker)) for worker in workers]
 
-    faults, feeding = Faults(worker, receiver, rng), asyncio.create_task(feed())
-    ends_s = time.monotonic() + seconds
-    while time.monotonic() < ends_s:
-        await faults.next()
-        if worker.process is not None and worker.process.returncode is not None:
-            receiver.wrong["process_ended_by_itself"] += 1
-            await worker.start()
-    feeding.cancel()
-    await asyncio.gather(feeding, return_exceptions=True)
-    path = folder / "ledger.sqlite"
-    await _until(
-        lambda: "pending" not in Ends.read(path).states.values(), lifetime_s + HEAL_TIMEOUT_S
-    )
-    await worker.finish()
-    await receiver.refuse()
-    return _counts(worker, receiver, faults, Ends.read(path), quiet_doubled)
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _until(condition: Callable[[], bool], timeout_s: float) -> None:
     """True or not: what is missing then shows in the counts."""
     end_s = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < end_s:  # noqa: ASYNC110 - any condition
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
 
 
 def _counts(
-    worker: Worker, receiver: FaultReceiver, faults: Faults, ends: Ends, quiet_doubled: int
+    told: Told, receiver: FaultReceiver, faults: Faults, ends: Ends, quiet_doubled: int, goal: Goal
 ) -> dict[str, Any]:
-    committed = set(worker.committed.values())
+    committed = set(told.committed.values())
     accepted = {
         arrival.decision_id
         for found in receiver.arrivals.values()
@@ -291,6 +186,8 @@ def _counts(
     delivered = {name for name, state in ends.states.items() if state == "delivered"}
     dead = {name for name, state in ends.states.items() if state == "dead"}
     doubled = sum(len([a for a in f if a.is_accepted]) > 1 for f in receiver.arrivals.values())
+    # A deployment is named after the number that was asked for.
+    decided_numbers = {name.split("-")[1] for name in ends.deployments.values() if "-" in name}
     must_be_zero = {
         "lost": len(committed - set(ends.states)),
         "without_an_end": len(set(ends.states) - delivered - dead),
@@ -302,45 +199,65 @@ def _counts(
             name: receiver.wrong[name]
             for name in (
                 "sent_after_expiry", "not_genuine", "other_bytes_under_an_id",
-                "two_at_once_in_a_lane", "second_process_admitted", "process_ended_by_itself",
+                "two_at_once_in_a_lane", "second_process_admitted",
             )
         },
+        "faults_after_which_nobody_decided": faults.not_recovered_from,
+        "process_ended_by_itself": faults.ended_by_themselves,
+        "decisions_short_of_the_goal": max(goal.decisions - len(ends.states), 0),
+        "faults_short_of_the_goal": max(goal.faults - faults.done.total(), 0),
     }  # fmt: skip
     return {
         "decisions": len(ends.states),
         "told_committed": len(committed),
-        "refused": dict(worker.refused),
+        "refused": dict(told.refused),
+        "refused_but_in_the_ledger": len(decided_numbers & told.refused_numbers),
         "delivered": len(delivered),
         "dead_lettered": len(dead),
         "dead_by_reason": dict(ends.reasons.most_common()),
         "accepted_twice_after_a_fault": doubled,
-        "faults": sum(faults.done.values()),
+        "beside_a_paused_leaders_request": receiver.beside_a_paused,
+        "faults": faults.done.total(),
         "faults_by_kind": dict(faults.done.most_common()),
-        "starts": worker.starts,
+        "faults_skipped": faults.skipped,
+        "starts": told.starts,
+        "terms_of_leaders": ends.terms,
         "must_be_zero": must_be_zero,
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="of faults")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--decisions", type=int, default=0, help="faults end not before these")
+    parser.add_argument("--faults", type=int, default=0, help="nor before these")
+    parser.add_argument(
+        "--seconds", type=float, help="of faults, at most; default 60, or 3600 with a goal"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lifetime-s", type=float, default=20.0, help="of a command")
     parser.add_argument("--folder", type=Path, help="kept; default: a temporary one")
     parser.add_argument("--quick", action="store_true", help="15 seconds")
     options = parser.parse_args()
-    seconds = 15.0 if options.quick else options.seconds
+    has_goal = options.decisions > 0 or options.faults > 0
+    seconds = options.seconds or (3600.0 if has_goal else 60.0)
+    goal = Goal(15.0 if options.quick else seconds, options.decisions, options.faults)
+    print(f"{'seed':38}{options.seed:>7}", flush=True)
+    began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        counts = asyncio.run(run(folder, seconds, options.seed, options.lifetime_s))
+        counts = asyncio.run(run(folder, goal, options.seed, options.lifetime_s, options.database))
     for name, value in counts.items():
         if name == "must_be_zero":
             for what, count in value.items():
                 print(f"  {what:36}{count:7}   must be 0")
         else:
             print(f"{name:38}{json.dumps(value):>7}")
-    print(json.dumps({"seed": options.seed, "seconds": seconds, **counts}))
+    took_s = round(time.monotonic() - began_s, 1)
+    print(json.dumps(
+        {"database": options.database, "seed": options.seed, "took_s": took_s, **counts}
+    ))  # fmt: skip
     return 1 if any(counts["must_be_zero"].values()) else 0
 
 

@@ -6,9 +6,11 @@ run as Debian's user ``postgres``, whose folder it becomes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -74,7 +76,21 @@ class Postgres:
         options = {**SETTINGS, **self.settings, "port": str(self.port)}
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [str(PROGRAMS / "postgres"), "-D", "data", *words]
-        process = self._process = subprocess.Popen(command, **self._as())
+        end_s = time.monotonic() + READY_TIMEOUT_S
+        while True:
+            process = self._process = subprocess.Popen(command, **self._as())
+            try:
+                self._await_answer(process)
+            except psycopg.OperationalError:
+                # Children of a killed server may hold its memory for a while yet.
+                if time.monotonic() > end_s or process.poll() is None:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        """Raises OperationalError when it ends instead, or takes too long."""
         end_s = time.monotonic() + READY_TIMEOUT_S
         while True:
             try:
@@ -92,6 +108,33 @@ class Postgres:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def stop_at_once(self) -> None:
+        """Its immediate shutdown: connections are cut, and the next start recovers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(READY_TIMEOUT_S)
+            self._process = None
+
+    def start_again(self) -> None:
+        """Until it answers: started when it has ended, else waited for while it recovers."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(psycopg.OperationalError):
+                self._await_answer(self._process)
+                return
+        self.start()
+
+    def pids(self) -> list[int]:
+        """Its first process and then that one's children."""
+        assert self._process is not None, "start() comes first"
+        first, found = self._process.pid, []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(ValueError, OSError):
+                # After the name in parentheses: state, then the parent.
+                words = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(words[1]) == first:
+                    found.append(int(entry.name))
+        return [first, *found]
 
     def new_database(self, template: str = "template1") -> str:
         """Its SQLAlchemy URL."""
