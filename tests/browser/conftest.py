@@ -213,6 +213,10 @@ class Watched:
         self.until(
             f"document.querySelector('#page {frame} .part') !== null"
             " && document.querySelector('#page .part.is-waiting') === null"
+            # A part has its figure before the figure is drawn.
+            " && [...document.querySelectorAll('#page .dash-graph')].every("
+            "g => !g.checkVisibility({visibilityProperty: true})"
+            " || g.querySelector('.js-plotly-plot')?.data)"
         )
 
     def until(self, expression: str, deadline_s: float = 20.0) -> None:

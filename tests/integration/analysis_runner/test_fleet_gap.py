@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 SILENT_S = 400
 
 
+@pytest.mark.slow
 async def test_what_failed_while_nobody_heard_is_in_the_budget(stage):
     """Half of all fails until it is over; what was counted in the silence comes with its end."""
     stage.fleet.has_canary = False

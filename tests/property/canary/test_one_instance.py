@@ -25,9 +25,16 @@ RULE = byzantine_rule()
     ("is_bad", "lie", "plain"),
     [
         (False, Lie("canary", is_perfect=False, volume=1), "fail"),
-        (False, Lie("baseline", is_perfect=True, volume=100), "fail"),
-        (True, Lie("canary", is_perfect=True, volume=100), "pass"),
         (True, Lie("baseline", is_perfect=False, volume=100), "pass"),
+        pytest.param(
+            False,
+            Lie("baseline", is_perfect=True, volume=100),
+            "fail",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            True, Lie("canary", is_perfect=True, volume=100), "pass", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_lie_that_turns_a_plain_verdict_turns_none_that_stands_alone(is_bad, lie, plain):
