@@ -22,8 +22,10 @@ up: setup ## collector, analysis and dashboards for your own services
 test: setup ## the tests, the browser ones with Debian's Chromium
 	@DAVYLAMP_CHROMIUM="$$(scripts/chromium.sh)" scripts/test.sh $(WORKERS)
 
-slow: setup ## long simulations of error rates and kill loops, about ten minutes
-	$(PYTHON_VENV) -m pytest -q -n $(WORKERS) --dist loadfile -m slow tests
+slow: setup ## long simulations of error rates and kill loops, about a quarter of an hour
+	$(PYTHON_VENV) -m pytest -q -n $(WORKERS) --dist loadfile -m "slow and not e2e and not browser" tests
+	@DAVYLAMP_CHROMIUM="$$(scripts/chromium.sh)" $(PYTHON_VENV) -m pytest -q -p no:randomly -m slow tests/browser
+	$(PYTHON_VENV) -m pytest -q -p no:randomly -m slow tests/e2e
 
 check: setup ## format, lint, types, import contracts, tidiness
 	$(PYTHON_VENV) -m ruff format --check .

@@ -7,6 +7,6 @@ python=.venv/bin/python
 status=0
 $python -m pytest -q -n "$workers" --dist loadfile -m "not e2e and not browser and not slow" tests || status=1
 # A run of its own: the browser driver keeps an event loop of its own.
-$python -m pytest -q -p no:randomly tests/browser || status=1
-$python -m pytest -q -p no:randomly tests/e2e || status=1
+$python -m pytest -q -p no:randomly -m "not slow" tests/browser || status=1
+$python -m pytest -q -p no:randomly -m "not slow" tests/e2e || status=1
 exit $status

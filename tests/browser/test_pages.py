@@ -21,8 +21,14 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        *((path, "light") for path in PATHS),
+        *((path, "dark") for path in PATHS[:4]),
+        *(pytest.param(path, "dark", marks=pytest.mark.slow) for path in PATHS[4:]),
+    ],
+)
 def test_every_page_is_drawn_without_a_complaint(visit, path, scheme):
     """No console error, no request elsewhere, no bare axes, no way to upload, nothing cut off."""
     page = visit(color_scheme=scheme).open(path)
@@ -221,7 +227,9 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.parametrize("path", PATHS[:4])
+@pytest.mark.parametrize(
+    "path", [PATHS[0], *(pytest.param(path, marks=pytest.mark.slow) for path in PATHS[1:4])]
+)
 def test_an_open_page_costs_little(visit, platform, path):
     """Server CPU, requests, and how much the layout jumped; printed, and bounded generously."""
     watched = visit()

@@ -8,6 +8,7 @@ import secrets
 import signal
 
 import aiohttp
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from davylamp.story import Story, StoryConfig
@@ -133,6 +134,7 @@ async def test_killing_the_analysis_between_decision_and_delivery(start_platform
         assert running.supervisor.starts("analysis") == 2
 
 
+@pytest.mark.slow
 async def test_a_silent_canary_is_neither_promoted_nor_rolled_back(start_platform):
     """Its telemetry is cut from the start; viewers do well; the verdict is INCONCLUSIVE, held."""
     async with start_platform() as running:
