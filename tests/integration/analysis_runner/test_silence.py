@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 async def _warm(stage, seconds: int = 20) -> None:
     for _ in range(seconds):
@@ -42,6 +44,7 @@ async def test_a_killed_collector_is_no_verdict_and_it_goes_on_afterwards(stage)
     assert stage.ledger.decisions() == []
 
 
+@pytest.mark.slow
 async def test_an_outage_longer_than_one_question_reaches_ends_too(stage):
     """Seventy seconds in which nothing was stored; the next report is read at once."""
     await _warm(stage)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 async def _warm(stage, seconds: int = 20) -> None:
     for _ in range(seconds):
@@ -22,6 +24,7 @@ async def test_a_good_canary_passes_and_is_promoted(stage):
     assert delivery.state == "pending"
 
 
+@pytest.mark.slow
 async def test_when_both_arms_are_bad_nothing_is_rolled_back(stage):
     """A common cause is not the canary's fault."""
     await _warm(stage)

@@ -83,6 +83,10 @@ class Arm:
         return min(seen.point.min for seen in points)
 
 
+# Half a minute of traffic, and starts that are timed: the machine must have nothing else to do.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def arms(start_stack, otlp, analysis, until):
     """(release, arm) -> what was counted; one deployment after the other on one stack, each

@@ -29,6 +29,7 @@ def rates_over(stack, until, starts):
     )
 
 
+@pytest.mark.slow
 def test_dead_recommendations_cost_rows_and_no_start(stack, otlp, until):
     """As many starts fail as before; the home page shows stock rows, and telemetry says why."""
     failed_before, broken_before, stock_before = rates_over(stack, until, STARTS)

@@ -327,6 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
 
+@pytest.mark.slow
 def test_the_ledger_keeps_its_promises():
     """Any 30 steps of deciding, delivering, reporting and dying."""
     run_state_machine_as_test(
