@@ -7,7 +7,7 @@ made here from objectives; those of others are not taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 from fastapi import FastAPI, Request, Response
 
@@ -30,7 +30,7 @@ from collector.access.desk import Caller
 from collector.access.tokens import Scope
 from collector.promql.matchers import Matcher
 
-Work = Callable[[], tuple[int, Any]]
+P = ParamSpec("P")
 
 MAX_FILTERS: Final = 20
 #: Where every alert goes, whoever else is told.
@@ -143,9 +143,7 @@ def _add_silences(app: FastAPI, desk: Desk) -> None:
             )
             return 200, {"silenceID": made.silence_id}
 
-        return await desk.write(
-            request, lambda raw, caller: _shaped(lambda: work(raw, caller))(), Scope.ADMIN
-        )
+        return await desk.write(request, _shaped(work), Scope.ADMIN)
 
     @app.get("/api/v2/silence/{silence_id}")
     async def silence(request: Request, silence_id: str) -> Response:
@@ -165,9 +163,7 @@ def _add_silences(app: FastAPI, desk: Desk) -> None:
             store.end(silence_id, signed_by(caller, "the owner"))
             return 200, {}
 
-        return await desk.write(
-            request, lambda raw, caller: _shaped(lambda: work(raw, caller))(), Scope.ADMIN
-        )
+        return await desk.write(request, _shaped(work), Scope.ADMIN)
 
 
 def _receivers(alert: Alert, notices: Sequence[NoticeConfig]) -> list[str]:
@@ -192,12 +188,12 @@ def _wanted(request: Request) -> dict[str, bool]:
     return found
 
 
-def _shaped(work: Work) -> Work:
+def _shaped(work: Callable[P, tuple[int, Any]]) -> Callable[P, tuple[int, Any]]:
     """Errors as Alertmanager words them."""
 
-    def shaped() -> tuple[int, Any]:
+    def shaped(*args: P.args, **kwargs: P.kwargs) -> tuple[int, Any]:
         try:
-            return work()
+            return work(*args, **kwargs)
         except BadRequestError as error:
             return 400, f"{error}; accepted: {error.accepted}"
         except ForbiddenError as error:

@@ -11,6 +11,7 @@ from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
 from analysis.canary.objective_window import ObjectiveWindow
+from analysis.canary.sequential_metric import SequentialMetric
 from analysis.canary.tuning import share_bets
 from analysis.stats.confidence_sequence import compare_shares
 from analysis.stats.dispersion import ENOUGH_FOR_COUNTS, IndependentEvidence, tempered
@@ -19,7 +20,7 @@ from analysis.stats.ratio_eprocess import ShareProcess, anytime_p_value, rest_to
 _S = 1e-9  # seconds per nanosecond
 
 
-class CountMetric:
+class CountMetric(SequentialMetric):
     """State of one count metric: accumulators, the test that it is worse, the proof that it is not.
 
     Splits (``split != ""``) carry only the first: they are too small to be proven safe in a bake.
@@ -53,41 +54,6 @@ class CountMetric:
         self._window = ObjectiveWindow(
             config.slo_bad_ratio, rule.slo_window_s, rule.slo_min_requests
         )
-
-    @property
-    def dispersion_ratio(self) -> float:
-        """Counted events per independent event, 1 while more is not shown."""
-        return float(self._evidence.ratio)
-
-    @property
-    def log_e(self) -> float:
-        """Log evidence of "worse", of independent events."""
-        return self._evidence.log_e
-
-    @property
-    def max_log_e(self) -> float:
-        """The highest ``log_e`` was at the end of any group."""
-        return self._evidence.max_log_e
-
-    @property
-    def is_waiting(self) -> bool:
-        """Never: it says at every look what it knows."""
-        return False
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether "worse" was beyond doubt at the end of any group."""
-        return self.max_log_e >= -math.log(self._rule.alpha * self.weight)
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it looks worse now, so that PASS must wait."""
-        return self.log_e >= self._rule.suspect_log_e
-
-    @property
-    def accuses(self) -> bool:
-        """Whether it may be named as the harm: large enough, and still looking worse."""
-        return self.practical and self.log_e > 0
 
     @property
     def _safe_log_e(self) -> float:

@@ -12,6 +12,7 @@ from analysis.blocks import Block, HistogramArm
 from analysis.canary.config import CanaryConfig, MetricConfig
 from analysis.canary.evidence import Effect, MetricLook, MetricState, in_bursts
 from analysis.canary.intake import BlockFeed
+from analysis.canary.sequential_metric import SequentialMetric
 from analysis.canary.tuning import CERTIFY_LEARN_MIN_COUNT, rank_bets
 from analysis.stats.confidence_sequence import quantile_ratio
 from analysis.stats.dispersion import ENOUGH_FOR_DURATIONS, IndependentEvidence, tempered
@@ -28,7 +29,7 @@ _MARKS = (0.5, 0.9)
 _QUANTILES = ((0.5, 30), (0.9, 60), (0.95, 400), (0.99, 3000))
 
 
-class HistogramMetric:
+class HistogramMetric(SequentialMetric):
     """State of one histogram metric (see :class:`CountMetric` for the roles)."""
 
     def __init__(
@@ -58,41 +59,6 @@ class HistogramMetric:
         self._group_start_unix_nano = 0
         self._group_blocks = 0
         self.blocks_used = 0
-
-    @property
-    def dispersion_ratio(self) -> float:
-        """Counted events per independent event, 1 while more is not shown."""
-        return float(self._evidence.ratio)
-
-    @property
-    def log_e(self) -> float:
-        """Log evidence of "worse", of independent events."""
-        return self._evidence.log_e
-
-    @property
-    def max_log_e(self) -> float:
-        """The highest ``log_e`` was at the end of any group."""
-        return self._evidence.max_log_e
-
-    @property
-    def is_waiting(self) -> bool:
-        """Never: it says at every look what it knows."""
-        return False
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether "worse" was beyond doubt at the end of any group."""
-        return self.max_log_e >= -math.log(self._rule.alpha * self.weight)
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it looks worse now, so that PASS must wait."""
-        return self.log_e >= self._rule.suspect_log_e
-
-    @property
-    def accuses(self) -> bool:
-        """Whether it may be named as the harm: large enough, and still looking worse."""
-        return self.practical and self.log_e > 0
 
     @property
     def certificates(self) -> dict[str, float]:

@@ -22,6 +22,8 @@ from analysis.errors import ConflictError, UnknownRecordError
 #: Longest detail of a report that is kept.
 MAX_DETAIL_CHARS: Final = 500
 
+_DAY_NS: Final = 86_400 * 1_000_000_000
+
 #: Decisions somebody may be acting on.
 AWAITING: Final = (
     DecisionState.REQUESTED,
@@ -67,6 +69,17 @@ def list_decisions(connection: Connection, limit: int) -> list[Decision]:
     """Newest first."""
     order = (decisions.c.created_unix_nano.desc(), decisions.c.decision_id.desc())
     return _read(connection, select(decisions).order_by(*order).limit(limit))
+
+
+def delivered_since(connection: Connection, action: Action, unix_nano: int) -> list[Decision]:
+    """Decisions of one action delivered after a moment, made at most a day before; in no order."""
+    query = select(decisions).where(
+        # Of what was made lately, which has an index; asked for every few seconds.
+        decisions.c.created_unix_nano > unix_nano - _DAY_NS,
+        decisions.c.action == str(action),
+        decisions.c.delivered_unix_nano > unix_nano,
+    )
+    return _read(connection, query)
 
 
 def of_deployments(connection: Connection, deployment_ids: Sequence[str]) -> dict[str, Decision]:

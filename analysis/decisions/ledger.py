@@ -37,6 +37,7 @@ from analysis.decisions.records import (
 from analysis.decisions.silence_store import SilenceStore
 from analysis.decisions.states import (
     TERMINAL_CANARY_STATES,
+    Action,
     CanaryState,
     DecisionState,
 )
@@ -250,6 +251,11 @@ class Ledger:
         """Newest first."""
         with self.database.read() as connection:
             return commands.list_decisions(connection, limit)
+
+    def delivered_since(self, action: Action, unix_nano: int) -> list[Decision]:
+        """Decisions of one action delivered after a moment, made at most a day before."""
+        with self.database.read() as connection:
+            return commands.delivered_since(connection, action, unix_nano)
 
     def report_status(self, decision_id: str, status: str, unix_nano: int, detail: str) -> Decision:
         """Take the receiver's word: ``acknowledged`` or ``completed``. Idempotent.

@@ -105,7 +105,9 @@ class OverrideStore:
 
     def in_force(self, now_unix_nano: int) -> Sequence[Override]:
         """Those that suspend now."""
-        return [one for one in self.every() if one.expires_unix_nano > now_unix_nano]
+        query = select(policy_overrides).where(policy_overrides.c.expires_unix_nano > now_unix_nano)
+        with self._database.read() as connection:
+            return [Override(*row) for row in connection.execute(query)]
 
 
 def suspend(connection: Connection, asked: Suspension, by: Signed, now: int) -> Override:

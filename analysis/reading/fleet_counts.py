@@ -18,6 +18,20 @@ def steps_of(answer: SeriesAnswer, until_unix_nano: int) -> Iterator[int]:
         start += answer.step_ns
 
 
+def failures(
+    answer: SeriesAnswer, start_unix_nano: int, outcome_attribute: str, outcome: Outcome
+) -> tuple[int, int] | None:
+    """``(failures, requests)`` of one step; None when nobody reported."""
+    found = failures_by_split(
+        answer,
+        start_unix_nano,
+        outcome_attribute=outcome_attribute,
+        split_by="",
+        outcome=outcome,
+    )
+    return found.get("")
+
+
 def failures_by_split(
     answer: SeriesAnswer,
     start_unix_nano: int,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis.alerts.book import AlertBook, News, burning, held_by_policies, read_alert
+from analysis.alerts.silences import Silence
 from analysis.anomaly.signals import Signal, SignalsConfig
 from analysis.anomaly.watch import AnomalyEdge, AnomalyState, AnomalyWatch
 from analysis.decisions.ledger import Ledger
@@ -22,7 +23,7 @@ from analysis.decisions.records import Declaration, SloPoint
 from analysis.reading.answers import SeriesAnswer
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
-from analysis.reading.fleet_counts import failures_by_split, steps_of
+from analysis.reading.fleet_counts import failures, failures_by_split, steps_of
 from analysis.reading.steps import SECOND_NS, fleet_closed_until
 from analysis.runner.alertmanager import AlertmanagerClient
 from analysis.runner.config import RunnerConfig
@@ -195,15 +196,9 @@ class Fleet:
             objective = tracker.objective
             if objective.total.metric != metric:
                 continue
-            found = failures_by_split(
-                answer,
-                start,
-                outcome_attribute=objective.total.attribute,
-                split_by="",
-                outcome=objective.outcome,
-            )
-            if found:
-                bad, total = found[""]
+            found = failures(answer, start, objective.total.attribute, objective.outcome)
+            if found is not None:
+                bad, total = found
                 tracker.take(start // SECOND_NS, total - bad, bad)
         for signal in self._signals:
             if signal.metric != metric:
@@ -229,9 +224,7 @@ class Fleet:
     # --- publishing -------------------------------------------------------------------------
 
     async def _publish(self, now: int, edges: Sequence[AnomalyEdge]) -> None:
-        corrections = await asyncio.to_thread(self._ledger.corrections.in_force, now)
-        silences = await asyncio.to_thread(self._ledger.silences.not_over, now)
-        overrides = await asyncio.to_thread(self._ledger.overrides.in_force, now)
+        corrections, silences, overrides = await asyncio.to_thread(self._said_by_people, now)
         spans = [self._excluded(one.objective, now, corrections) for one in self._trackers]
         slos = [
             tracker.evaluate(now, excluded)
@@ -259,6 +252,16 @@ class Fleet:
         if self._alertmanager is not None and (self._telling is None or self._telling.done()):
             # Not awaited: a receiver that hangs must not slow the looks.
             self._telling = asyncio.ensure_future(self._alertmanager.tell(self._alerts.alerts, now))
+
+    def _said_by_people(
+        self, now: int
+    ) -> tuple[Sequence[ScopedCorrection], Sequence[Silence], Sequence[Override]]:
+        """Blocking."""
+        return (
+            self._ledger.corrections.in_force(now),
+            self._ledger.silences.not_over(now),
+            self._ledger.overrides.in_force(now),
+        )
 
     def _excluded(
         self, objective: Objective, now: int, corrections: Sequence[ScopedCorrection]

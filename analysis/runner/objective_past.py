@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from analysis.reading.client import CollectorClient
-from analysis.reading.fleet_counts import failures_by_split, steps_of
+from analysis.reading.fleet_counts import failures, steps_of
 from analysis.reading.steps import SECOND_NS
 from analysis.slo.objectives import Objective
 from analysis.slo.openslo.sliced_past import SlicedPast
@@ -44,16 +44,10 @@ async def read_past(
             is_since_last=True,
         )
         for step in steps_of(answer, from_unix_nano + count * step_ns):
-            found = failures_by_split(
-                answer,
-                step,
-                outcome_attribute=objective.total.attribute,
-                split_by="",
-                outcome=objective.outcome,
-            )
-            if found:
+            found = failures(answer, step, objective.total.attribute, objective.outcome)
+            if found is not None:
                 place = (step // SECOND_NS - start) // slice_s
-                failures, total = found[""]
-                bad[place], good[place] = failures, total - failures
+                failed, total = found
+                bad[place], good[place] = failed, total - failed
                 reported[place] = True
     return SlicedPast(start, slice_s, good, bad, reported)

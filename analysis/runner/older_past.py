@@ -16,7 +16,7 @@ from typing import Final
 from analysis.reading.answers import SeriesAnswer
 from analysis.reading.client import CollectorClient
 from analysis.reading.errors import ReadingError
-from analysis.reading.fleet_counts import failures_by_split, steps_of
+from analysis.reading.fleet_counts import failures, steps_of
 from analysis.reading.steps import SECOND_NS
 from analysis.slo.objectives import Objective
 from analysis.slo.tracker import SloTracker
@@ -98,15 +98,9 @@ class OlderPast:
         for step in steps_of(answer, until):
             for tracker in metric.trackers:
                 objective = tracker.objective
-                found = failures_by_split(
-                    answer,
-                    step,
-                    outcome_attribute=objective.total.attribute,
-                    split_by="",
-                    outcome=objective.outcome,
-                )
-                if found:
-                    bad, total = found[""]
+                found = failures(answer, step, objective.total.attribute, objective.outcome)
+                if found is not None:
+                    bad, total = found
                     tracker.take_span(step // SECOND_NS, self._step_s, total - bad, bad)
         metric.taken_until_unix_nano = until
 

@@ -12,8 +12,6 @@ from analysis.slo.recovery import GIVE_UP_S, Recovery, Signal, recovery
 from analysis.slo.tracker import SpendView
 
 KINDS: Final = ("recovered", "not_recovered")
-#: Newest decisions looked at.
-MAX_DECISIONS: Final = 50
 _S: Final = 1_000_000_000
 
 
@@ -31,11 +29,7 @@ class Recoveries:
             known = self._ledger.events(since, now_unix_nano, kinds=KINDS)
             told = [one.about for one in known if one.about is not None]
             self._settled = {(one["decision_id"], one["objective"]) for one in told}
-        recent = [
-            one
-            for one in self._ledger.decisions(MAX_DECISIONS)
-            if one.action is Action.ROLLBACK and (one.delivered_unix_nano or 0) > since
-        ]
+        recent = self._ledger.delivered_since(Action.ROLLBACK, since)
         for decision in recent:
             for view in views:
                 key = (decision.decision_id, view.objective.name)

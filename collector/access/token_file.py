@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +12,7 @@ import orjson
 
 from collector.access.errors import TokenFileError
 from collector.access.tokens import Token
+from collector.access.whole_files import replace_whole
 
 MAX_TOKENS: Final = 10_000
 Stamp = tuple[int, int, int]
@@ -79,11 +78,6 @@ class TokenFile:
     def _write(self, tokens: Mapping[str, Token]) -> None:
         body = {"tokens": [token.to_json() for token in tokens.values()]}
         try:
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".tokens-")
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps(body, option=orjson.OPT_INDENT_2))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
+            replace_whole(self.path, orjson.dumps(body, option=orjson.OPT_INDENT_2))
         except OSError as error:
             raise TokenFileError(f"{self.path} cannot be written: {error.strerror}") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -17,7 +16,6 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from analysis.decisions import audit, commands
@@ -274,25 +272,13 @@ class DecisionMachine(RuleBasedStateMachine):
         self.history = lines
 
 
-def run(max_examples: int) -> None:
-    run_state_machine_as_test(
-        DecisionMachine,
-        settings=settings(
-            max_examples=max_examples,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
-    )
-
-
 @pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
-def test_decisions_follow_the_documented_moves():
-    run(15)
+def test_decisions_follow_the_documented_moves(run_machine):
+    run_machine(DecisionMachine, 15)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_decisions_follow_the_documented_moves_for_long():
+def test_decisions_follow_the_documented_moves_for_long(run_machine):
     """500 runs of 50 steps."""
-    run(500)
+    run_machine(DecisionMachine, 500)

@@ -14,14 +14,12 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from analysis.decisions.guard_store import Guarding, Release
@@ -320,25 +318,13 @@ class LimiterMachine(RuleBasedStateMachine):
         assert {row["environment"] for row in state["locks"]} == self.locks
 
 
-def run(max_examples: int) -> None:
-    run_state_machine_as_test(
-        LimiterMachine,
-        settings=settings(
-            max_examples=max_examples,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
-    )
-
-
 @pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
-def test_no_order_of_events_gets_past_the_limits():
-    run(15)
+def test_no_order_of_events_gets_past_the_limits(run_machine):
+    run_machine(LimiterMachine, 15)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_no_order_of_events_gets_past_the_limits_for_long():
+def test_no_order_of_events_gets_past_the_limits_for_long(run_machine):
     """500 runs of 50 steps."""
-    run(500)
+    run_machine(LimiterMachine, 500)

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -22,7 +21,6 @@ from hypothesis.stateful import (
     invariant,
     multiple,
     rule,
-    run_state_machine_as_test,
 )
 
 from analysis.decisions.records import Arm, Attempt, DecisionDraft, Declaration, Lease
@@ -338,25 +336,13 @@ class OutboxMachine(RuleBasedStateMachine):
             assert pending in ([], [len(rows)])
 
 
-def run(max_examples: int) -> None:
-    run_state_machine_as_test(
-        OutboxMachine,
-        settings=settings(
-            max_examples=max_examples,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
-    )
-
-
 @pytest.mark.timeout(600)  # seconds of work; a busy machine stretches them
-def test_the_outbox_is_its_model():
-    run(15)
+def test_the_outbox_is_its_model(run_machine):
+    run_machine(OutboxMachine, 15)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_outbox_is_its_model_for_long():
+def test_the_outbox_is_its_model_for_long(run_machine):
     """500 runs of 50 steps."""
-    run(500)
+    run_machine(OutboxMachine, 500)
